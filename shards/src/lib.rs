@@ -1,0 +1,3 @@
+//! The engine of one core.
+
+pub mod types;
