@@ -1,3 +1,4 @@
 //! The engine of one core.
 
+pub mod record;
 pub mod types;

@@ -1,0 +1,95 @@
+//! Zig-zag varints of records: at most 5 bytes for 32 bits, 10 for 64.
+
+/// Where the bytes of records come from: a slice, or a stream that inflates as it goes.
+pub(super) trait Source {
+    /// The next byte.
+    fn byte(&mut self) -> Result<u8, Broken>;
+    /// Passes over `count` bytes.
+    fn skip(&mut self, count: u32) -> Result<(), Broken>;
+    /// Bytes taken since the start; only differences matter.
+    fn position(&self) -> u64;
+}
+
+/// Why no further byte can be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Broken {
+    /// The bytes end, or mean nothing.
+    Malformed,
+    /// The stream does not inflate.
+    Compression,
+    /// The stream inflates past its bound.
+    TooLarge,
+}
+
+pub(super) fn read_i32(source: &mut impl Source) -> Result<i32, Broken> {
+    let first = source.byte()?;
+    if first < 0x80 {
+        return Ok(zigzag_i32(u32::from(first)));
+    }
+    let mut value = u32::from(first & 0x7f);
+    for shift in [7, 14, 21, 28] {
+        let byte = source.byte()?;
+        value |= u32::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(zigzag_i32(value));
+        }
+    }
+    Err(Broken::Malformed)
+}
+
+pub(super) fn read_i64(source: &mut impl Source) -> Result<i64, Broken> {
+    let mut value = 0u64;
+    for shift in (0..70).step_by(7) {
+        let byte = source.byte()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+        }
+    }
+    Err(Broken::Malformed)
+}
+
+fn zigzag_i32(value: u32) -> i32 {
+    (value >> 1) as i32 ^ -((value & 1) as i32)
+}
+
+pub(super) fn write_i64(out: &mut Vec<u8>, value: i64) {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+/// A slice read from its start.
+pub(super) struct Slice<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Slice<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+}
+
+impl Source for Slice<'_> {
+    fn byte(&mut self) -> Result<u8, Broken> {
+        let byte = *self.bytes.get(self.at).ok_or(Broken::Malformed)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn skip(&mut self, count: u32) -> Result<(), Broken> {
+        if self.bytes.len() - self.at < count as usize {
+            return Err(Broken::Malformed);
+        }
+        self.at += count as usize;
+        Ok(())
+    }
+
+    fn position(&self) -> u64 {
+        self.at as u64
+    }
+}
