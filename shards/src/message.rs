@@ -1,0 +1,284 @@
+//! Every message that may cross cores: plain values, one [`Reply`] variant for each [`Request`] variant.
+//!
+//! A request names partitions by identity; the shard that gets it must own all of them ([`crate::placement`]).
+//! Results stand in the order of the parts they answer.
+
+use crate::error::{AppendError, ChangeError, ReadError, Unavailable};
+use crate::log::{LogConfig, Records};
+use crate::record::ValidBatch;
+use crate::runtime::Instant;
+use crate::types::{LeaderEpoch, Offset, ProducerId, ShardId, Timestamp, TopicPartition};
+use std::sync::Arc;
+
+/// What a shard can be asked.
+#[derive(Debug)]
+pub enum Request {
+    /// One validated batch per part; answered when every part is refused or on disk.
+    Append { parts: Vec<AppendPart> },
+    Read(ReadRequest),
+    /// Answered once: data, an error, the deadline or a [`Request::CancelAwait`].
+    AwaitData(AwaitRequest),
+    CancelAwait(AwaitId),
+    ListOffsets(Vec<ListOffsetsPart>),
+    DeleteRecords(Vec<DeleteRecordsPart>),
+    EpochEnd(Vec<EpochEndPart>),
+    /// `None` describes every partition of the shard.
+    Describe(Option<Vec<TopicPartition>>),
+    /// Applied in order; answered when all are done (logs opened, directories renamed).
+    Change(Vec<PartitionChange>),
+    /// The offsets that a log directory's checkpoint files record.
+    Checkpoint,
+    /// No request is served after it; answered when every log is closed, with what [`Request::Checkpoint`] answers.
+    Shutdown,
+}
+
+/// What a shard answers.
+#[derive(Debug)]
+pub enum Reply {
+    Append(Vec<AppendResult>),
+    Read(Vec<ReadResult>),
+    AwaitData(Awaited),
+    CancelAwait,
+    ListOffsets(Vec<ListOffsetsResult>),
+    DeleteRecords(Vec<DeleteRecordsResult>),
+    EpochEnd(Vec<EpochEndResult>),
+    Describe(Vec<Description>),
+    Change(Vec<Result<(), ChangeError>>),
+    Checkpoint(Vec<PartitionCheckpoint>),
+    Shutdown(Vec<PartitionCheckpoint>),
+    /// The shard has shut down, or its mailbox is gone.
+    Closed,
+}
+
+/// `acks` of a Produce request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Acks {
+    /// 0: the client reads no response; the reply here still comes, and an error in it closes the connection.
+    None,
+    /// 1: the leader has written it.
+    Leader,
+    /// -1: every in-sync replica has it.
+    All,
+}
+
+#[derive(Debug)]
+pub struct AppendPart {
+    pub partition: TopicPartition,
+    pub batch: ValidBatch,
+    /// Refused when the partition is at another epoch (KIP-951 clients, replication); `None` asks for no check.
+    pub leader_epoch_expected: Option<LeaderEpoch>,
+    pub acks: Acks,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AppendOk {
+    pub base_offset: Offset,
+    /// `Timestamp::NONE` unless the topic stamps LogAppendTime.
+    pub log_append_time: Timestamp,
+    pub log_start_offset: Offset,
+}
+
+pub type AppendResult = Result<AppendOk, AppendError>;
+
+/// `isolation_level` of a Fetch or ListOffsets request (KIP-98).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Isolation {
+    #[default]
+    ReadUncommitted,
+    ReadCommitted,
+}
+
+#[derive(Debug)]
+pub struct ReadRequest {
+    pub parts: Vec<ReadPart>,
+    /// Bytes for all parts together, spent in their order.
+    pub max_bytes: usize,
+    /// The first part with data returns one whole batch even if it is larger than both limits (KIP-74).
+    pub min_one: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ReadPart {
+    pub partition: TopicPartition,
+    pub from: Offset,
+    pub max_bytes: usize,
+    pub current_leader_epoch: Option<LeaderEpoch>,
+    /// Epoch of the last record the reader has, to detect that its log went another way (KIP-595).
+    pub last_fetched_epoch: Option<LeaderEpoch>,
+    pub isolation: Isolation,
+}
+
+#[derive(Clone, Debug)]
+pub struct ReadOk {
+    pub records: Records,
+    pub high_watermark: Offset,
+    pub last_stable_offset: Offset,
+    pub log_start_offset: Offset,
+    /// Where the reader's log parts from ours; `records` is empty then.
+    pub diverging: Option<EpochEnd>,
+    pub aborted: Vec<AbortedTransaction>,
+}
+
+pub type ReadResult = Result<ReadOk, ReadError>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AbortedTransaction {
+    pub producer_id: ProducerId,
+    pub first_offset: Offset,
+}
+
+/// Names a parked [`AwaitRequest`]; unique over all shards ([`crate::Shards::next_await_id`]).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AwaitId {
+    pub origin: ShardId,
+    pub number: u64,
+}
+
+/// Asks to be told when readable bytes lie at or past the given offsets.
+#[derive(Debug)]
+pub struct AwaitRequest {
+    pub id: AwaitId,
+    /// The next offset to read of each partition, after what was read already.
+    pub parts: Vec<(TopicPartition, Offset)>,
+    /// Bytes over all parts together; 0 counts as 1.
+    pub min_bytes: usize,
+    pub isolation: Isolation,
+    pub until: Instant,
+}
+
+/// Why an [`AwaitRequest`] was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Awaited {
+    /// Enough bytes, or an error that the next read will report: read again.
+    Ready,
+    Expired,
+    Cancelled,
+}
+
+/// What `timestamp` of a ListOffsets request asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OffsetQuery {
+    /// -1: the end of what the isolation level lets be read.
+    Latest,
+    /// -2: the log start offset.
+    Earliest,
+    /// -3: the record with the largest timestamp (KIP-734).
+    MaxTimestamp,
+    /// -4: the first offset on local disk (KIP-405).
+    EarliestLocal,
+    /// -5: the last offset in tiered storage (KIP-1005); none here.
+    LatestTiered,
+    /// The first record at or after this time.
+    At(Timestamp),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ListOffsetsPart {
+    pub partition: TopicPartition,
+    pub query: OffsetQuery,
+    pub current_leader_epoch: Option<LeaderEpoch>,
+    pub isolation: Isolation,
+}
+
+/// `None` fields are Kafka's -1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ListedOffset {
+    pub timestamp: Option<Timestamp>,
+    pub offset: Option<Offset>,
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+pub type ListOffsetsResult = Result<ListedOffset, Unavailable>;
+
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteRecordsPart {
+    pub partition: TopicPartition,
+    /// Records below this offset go; `None` is the high watermark (-1 on the wire).
+    pub before: Option<Offset>,
+}
+
+/// The new log start offset ("low watermark" on the wire).
+pub type DeleteRecordsResult = Result<Offset, ReadError>;
+
+#[derive(Clone, Copy, Debug)]
+pub struct EpochEndPart {
+    pub partition: TopicPartition,
+    pub current_leader_epoch: Option<LeaderEpoch>,
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// The largest epoch not above the one asked for, and the offset where it ends (KIP-101).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EpochEnd {
+    pub leader_epoch: LeaderEpoch,
+    pub end_offset: Offset,
+}
+
+/// `Ok(None)`: no such epoch in this log.
+pub type EpochEndResult = Result<Option<EpochEnd>, Unavailable>;
+
+/// One partition's sizes and offsets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Description {
+    pub partition: TopicPartition,
+    pub topic: Arc<str>,
+    pub log_dir: LogDirIndex,
+    /// Bytes of all segments, as far as they hold records.
+    pub size: u64,
+    pub leader_epoch: LeaderEpoch,
+    pub log_start_offset: Offset,
+    pub high_watermark: Offset,
+    pub log_end_offset: Offset,
+    /// A write failed: appends are refused until the process starts again.
+    pub offline: bool,
+}
+
+/// What the checkpoint files of a log directory say of one partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartitionCheckpoint {
+    pub partition: TopicPartition,
+    pub topic: Arc<str>,
+    pub log_dir: LogDirIndex,
+    /// Everything below it is on stable storage (`recovery-point-offset-checkpoint`).
+    pub recovery_point: Offset,
+    /// `log-start-offset-checkpoint`.
+    pub log_start_offset: Offset,
+    /// `replication-offset-checkpoint`.
+    pub high_watermark: Offset,
+    /// False after a write error, or when the log could not be closed: the directory must not be marked clean.
+    pub sound: bool,
+}
+
+/// Which of the shard's log directories, in the order of `log.dirs`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct LogDirIndex(pub u16);
+
+/// A step from one metadata image to the next, as far as a shard must act on it.
+#[derive(Debug)]
+pub enum PartitionChange {
+    Open(OpenPartition),
+    Reconfigure { partition: TopicPartition, config: Arc<LogConfig> },
+    /// We lead it at a new epoch.
+    LeaderEpoch { partition: TopicPartition, epoch: LeaderEpoch },
+    /// Its topic is gone: answered when the directory is renamed, the files go later.
+    Delete { partition: TopicPartition },
+    /// Remove a directory that a past run had renamed for deletion (`*-delete`).
+    Discard { log_dir: LogDirIndex, name: String },
+}
+
+/// Opens a partition's log, or creates it.
+#[derive(Clone, Debug)]
+pub struct OpenPartition {
+    pub partition: TopicPartition,
+    /// Name of the topic, for the directory's name.
+    pub topic: Arc<str>,
+    pub log_dir: LogDirIndex,
+    pub config: Arc<LogConfig>,
+    pub leader_epoch: LeaderEpoch,
+    /// The log directory was closed in order (`.kafka_cleanshutdown`): no scan is needed.
+    pub clean: bool,
+    /// From `recovery-point-offset-checkpoint`; 0 when not listed.
+    pub recovery_point: Offset,
+    /// From `log-start-offset-checkpoint`; 0 when not listed.
+    pub log_start: Offset,
+}
