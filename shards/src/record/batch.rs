@@ -281,3 +281,6 @@ fn get_i64(bytes: &[u8], at: usize) -> i64 {
 fn put(bytes: &mut [u8; HEADER_LEN], at: usize, value: &[u8]) {
     bytes[at..at + value.len()].copy_from_slice(value);
 }
+
+#[cfg(test)]
+mod tests;

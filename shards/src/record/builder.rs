@@ -182,3 +182,6 @@ fn write_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 fn nullable_size(bytes: Option<&[u8]>) -> usize {
     5 + bytes.map_or(0, <[u8]>::len)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,8 @@ pub enum RecordError {
     /// UNSUPPORTED_FOR_MESSAGE_FORMAT (43): magic 0 or 1.
     #[error("the message format is not served")]
     UnsupportedFormat,
-    /// UNSUPPORTED_COMPRESSION_TYPE (76): zstd below Produce version 7.
-    #[error("the codec is not allowed at this version")]
+    /// UNSUPPORTED_COMPRESSION_TYPE (76): zstd below Produce version 7, or no codec we know.
+    #[error("the codec is not taken")]
     UnsupportedCompression,
     /// INVALID_RECORD (87): the client must not send it again.
     #[error("the batch or one of its records is not valid")]
@@ -55,6 +55,7 @@ impl From<BatchError> for Rejected {
             BatchError::Corrupt(Corruption::Length(_) | Corruption::Magic(_) | Corruption::Crc { .. }) => {
                 RecordError::Corrupt
             }
+            BatchError::Corrupt(Corruption::Codec(_)) => RecordError::UnsupportedCompression,
             BatchError::Corrupt(_) => RecordError::Invalid,
         };
         Self::new(told, error.to_string())

@@ -105,6 +105,9 @@ fn check_header(header: &BatchHeader, rules: &Rules) -> Result<(), Rejected> {
             let message = format!("sequence {} from producer {}", header.base_sequence, header.producer_id);
             return Err(invalid(message));
         }
+        if header.attributes.is_transactional() && !header.has_producer_id() {
+            return Err(invalid("a transactional batch has a producer id"));
+        }
     }
     Ok(())
 }
