@@ -1,1 +1,3 @@
 //! The broker around the shards.
+
+pub mod config;
