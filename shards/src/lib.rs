@@ -1,7 +1,9 @@
 //! The engine of one core.
 
 pub mod budget;
+pub mod clock;
 pub mod error;
 pub mod placement;
 pub mod record;
+pub mod runtime;
 pub mod types;

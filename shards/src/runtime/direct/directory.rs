@@ -1,0 +1,175 @@
+//! Owns a real directory: reached through its descriptor, so that a rename of it or of its parents changes nothing.
+
+use super::file::File;
+use super::probe::probe;
+use super::{explain, plain};
+use crate::runtime::directory::too_long;
+use crate::runtime::executor::blocking;
+use crate::runtime::{Entry, OpenMode};
+use glommio::io::OpenOptions;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Creates the path, opens it and probes it. The error names the path and the remedy.
+pub(in crate::runtime) async fn open_log_dir(path: &Path) -> io::Result<Directory> {
+    let wanted = path.to_owned();
+    let opened = blocking(move || -> io::Result<_> {
+        fs::create_dir_all(&wanted)?;
+        let path = fs::canonicalize(&wanted)?;
+        Ok((open_descriptor(&path)?, path))
+    });
+    let (descriptor, path) = opened.await.map_err(|error| cannot_open(path, error))?;
+    let alignment = probe(&path).await?;
+    Ok(Directory { path, descriptor: Arc::new(descriptor), alignment })
+}
+
+pub(in crate::runtime) struct Directory {
+    /// Where it was when opened.
+    path: PathBuf,
+    descriptor: Arc<fs::File>,
+    alignment: usize,
+}
+
+impl Directory {
+    pub(in crate::runtime) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(in crate::runtime) async fn create_dir(&self, name: &str) -> io::Result<Self> {
+        let created = self.run("create", name, |path| match fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        });
+        created.await?;
+        self.open_dir(name).await
+    }
+
+    pub(in crate::runtime) async fn open_dir(&self, name: &str) -> io::Result<Self> {
+        let descriptor = self.run("open", name, |path| open_descriptor(&path)).await?;
+        Ok(Self { path: self.path.join(name), descriptor: Arc::new(descriptor), alignment: self.alignment })
+    }
+
+    pub(in crate::runtime) async fn list(&self) -> io::Result<Vec<Entry>> {
+        self.run("list", "", |path| fs::read_dir(path)?.filter_map(|entry| entry.map(describe).transpose()).collect())
+            .await
+    }
+
+    pub(in crate::runtime) async fn exists(&self, name: &str) -> io::Result<bool> {
+        self.run("look for", name, |path| match fs::symlink_metadata(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
+    pub(in crate::runtime) async fn open_file(&self, name: &str, mode: OpenMode) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).mode(0o644);
+        if let OpenMode::Write { create, synced } = mode {
+            options.write(true).create(create).custom_flags(if synced { libc::O_DSYNC } else { 0 });
+        }
+        let opened = options.dma_open(self.at(name)).await;
+        let path = self.path.join(name);
+        match opened {
+            Ok(file) => Ok(File::new(file, path, self.alignment)),
+            Err(error) => Err(explain("cannot open", &path, plain(error))),
+        }
+    }
+
+    pub(in crate::runtime) async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let to = self.at(to);
+        self.run("rename", from, move |from| fs::rename(from, to)).await
+    }
+
+    pub(in crate::runtime) async fn remove_file(&self, name: &str) -> io::Result<()> {
+        self.run("remove", name, fs::remove_file).await
+    }
+
+    pub(in crate::runtime) async fn remove_dir_all(&self, name: &str) -> io::Result<()> {
+        self.run("remove", name, fs::remove_dir_all).await
+    }
+
+    pub(in crate::runtime) async fn sync(&self) -> io::Result<()> {
+        let descriptor = self.descriptor.clone();
+        self.run("sync", "", move |_| descriptor.sync_all()).await
+    }
+
+    pub(in crate::runtime) async fn read_whole(&self, name: &str, max: usize) -> io::Result<Vec<u8>> {
+        let shown = self.path.join(name);
+        self.run("read", name, move |path| {
+            let file = fs::File::open(path)?;
+            let mut bytes = Vec::new();
+            let len = (&file).take(max as u64 + 1).read_to_end(&mut bytes)?;
+            match len <= max {
+                true => Ok(bytes),
+                false => Err(too_long(&shown, file.metadata()?.len(), max)),
+            }
+        })
+        .await
+    }
+
+    pub(in crate::runtime) async fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let (aside, bytes) = (self.at(&format!("{name}.tmp")), bytes.to_vec());
+        let descriptor = self.descriptor.clone();
+        self.run("write", name, move |path| {
+            let mut file = fs::File::create(&aside)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            fs::rename(&aside, path)?;
+            descriptor.sync_all()
+        })
+        .await
+    }
+
+    /// Runs `work` on the path of `name` on the blocking thread; an empty name is the directory itself.
+    async fn run<T: Send + 'static>(
+        &self,
+        what: &str,
+        name: &str,
+        work: impl FnOnce(PathBuf) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let path = self.at(name);
+        let held = self.descriptor.clone();
+        let result = blocking(move || {
+            let result = work(path);
+            drop(held);
+            result
+        });
+        result.await.map_err(|error| explain(&format!("cannot {what}"), &self.path.join(name), error))
+    }
+
+    /// A path through the open descriptor.
+    fn at(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd())).join(name)
+    }
+}
+
+fn open_descriptor(path: &Path) -> io::Result<fs::File> {
+    let descriptor = fs::File::open(path)?;
+    match descriptor.metadata()?.is_dir() {
+        true => Ok(descriptor),
+        false => Err(io::ErrorKind::NotADirectory.into()),
+    }
+}
+
+/// `None` for a name that is not UTF-8 or that vanished while the directory was read.
+fn describe(entry: fs::DirEntry) -> Option<Entry> {
+    let name = entry.file_name().into_string().ok()?;
+    let metadata = entry.metadata().ok()?;
+    Some(Entry { name, is_dir: metadata.is_dir(), len: metadata.len() })
+}
+
+fn cannot_open(path: &Path, error: io::Error) -> io::Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => "give the user that runs odradek access to it, or set log.dirs elsewhere",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "a file is in the way: set log.dirs elsewhere",
+        io::ErrorKind::ReadOnlyFilesystem => "mount the file system read-write, or set log.dirs elsewhere",
+        _ => "check the path in log.dirs",
+    };
+    let explained = explain("cannot open log directory", path, error);
+    io::Error::new(explained.kind(), format!("{explained}; {remedy}"))
+}

@@ -1,0 +1,43 @@
+//! The seam to the kernel: the only room that names glommio, nix or libc, or uses `unsafe`.
+//!
+//! Everything here exists twice behind one concrete type: on io_uring with direct I/O, and in memory on a virtual
+//! clock with seeded faults. Which one runs is decided by where the caller stands: inside [`simulation::simulate`]
+//! time and tasks are simulated, elsewhere they are glommio's; a [`Directory`] is opened on the real disk or on a
+//! [`memory::Disk`].
+//!
+//! Calls that could block never run on the loop:
+//!
+//! | call | where it runs | why the loop is safe |
+//! |---|---|---|
+//! | direct read, direct write inside the file's size, `O_DSYNC` or not | ring | asynchronous in the kernel |
+//! | open, close, fdatasync, fallocate, statx | ring | kernel worker threads |
+//! | truncate, rename, remove, mkdir, list, whole-file read and write, directory fsync | blocking thread of the shard | it may wait, the shard does not |
+//! | fstat of an open file | inline | the inode is in memory |
+//! | accept, send, recv | inline | non-blocking; readiness comes from the ring |
+
+mod blocks;
+mod buffer;
+pub mod checks;
+mod direct;
+mod directory;
+mod executor;
+pub mod executors;
+mod file;
+pub mod lock;
+pub mod memory;
+pub mod net;
+pub mod random;
+pub mod signals;
+pub mod simulation;
+pub mod sync;
+pub mod watchdog;
+
+pub use crate::clock::{Instant, now, wall_clock};
+pub use buffer::AlignedBuffer;
+pub use directory::{Directory, Entry, OpenMode};
+pub use executor::{Class, blocking, sleep, sleep_until, spawn, spawn_in, spawn_joined, yield_now};
+pub use file::File;
+pub use random::random_u64;
+
+/// Blocks of this many bytes are never shared by two writes in flight, and direct I/O is aligned to them.
+pub const BLOCK_BYTES: usize = 4096;

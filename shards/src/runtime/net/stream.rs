@@ -1,0 +1,175 @@
+//! Owns a connection of this shard, in two halves that two tasks may use at once.
+#![allow(unsafe_code)]
+
+use crate::runtime::direct::plain;
+use bytes::{Buf, Bytes};
+use futures_util::io::{AsyncRead, AsyncWrite};
+use glommio::net::TcpStream;
+use socket2::SockRef;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+/// A connection. The descriptor closes when the last of its halves is dropped.
+pub struct Stream {
+    socket: Rc<Shared>,
+    peer: SocketAddr,
+}
+
+/// Reading and writing wait on different operations of the ring, each with one waiting task; so the halves share one
+/// descriptor, and borrow it for the length of a poll.
+struct Shared(RefCell<TcpStream>);
+
+impl Stream {
+    pub(super) fn new(descriptor: OwnedFd, peer: SocketAddr) -> Self {
+        // SAFETY: the descriptor is an open, connected socket whose ownership moves into glommio's stream.
+        let stream = unsafe { TcpStream::from_raw_fd(descriptor.into_raw_fd()) };
+        Self { socket: Rc::new(Shared(RefCell::new(stream))), peer }
+    }
+
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub fn split(self) -> (ReadHalf, WriteHalf) {
+        (ReadHalf(self.socket.clone()), WriteHalf(self.socket))
+    }
+
+    /// A handle that ends the connection from a third task without keeping it open.
+    pub fn closer(&self) -> Closer {
+        Closer(Rc::downgrade(&self.socket))
+    }
+}
+
+/// Connects to `address`, with Nagle's delay off.
+pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
+    let stream = TcpStream::connect(address).await.map_err(plain)?;
+    stream.set_nodelay(true).map_err(plain)?;
+    let peer = stream.peer_addr().map_err(plain)?;
+    Ok(Stream { socket: Rc::new(Shared(RefCell::new(stream))), peer })
+}
+
+/// The receiving half; for one task at a time.
+pub struct ReadHalf(Rc<Shared>);
+
+impl ReadHalf {
+    /// Waits for bytes and returns how many were put into `into`; 0 when the peer (or a [`Closer`]) ended the stream.
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.0.poll_read(cx, into)).await
+    }
+}
+
+/// The sending half; for one task at a time.
+pub struct WriteHalf(Rc<Shared>);
+
+impl WriteHalf {
+    /// Hands all bytes to the kernel, waiting for room. After an error, or when dropped midway, an unknown part of
+    /// them is sent: close the connection.
+    pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let sent = poll_fn(|cx| self.0.poll_write(cx, bytes)).await?;
+            bytes = &bytes[sent..];
+        }
+        Ok(())
+    }
+
+    /// Like [`WriteHalf::write_all`] for a frame in pieces, without joining them: one system call takes up to
+    /// [`PIECES_PER_CALL`] of them.
+    pub async fn write_pieces(&mut self, mut pieces: Vec<Bytes>) -> io::Result<()> {
+        let mut first = 0;
+        loop {
+            while pieces.get(first).is_some_and(Bytes::is_empty) {
+                first += 1;
+            }
+            if first == pieces.len() {
+                return Ok(());
+            }
+            let mut sent = match self.0.send_pieces(&pieces[first..]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll_fn(|cx| self.0.poll_write(cx, &pieces[first])).await?
+                }
+                result => result?,
+            };
+            while sent > 0 {
+                let taken = sent.min(pieces[first].len());
+                pieces[first].advance(taken);
+                sent -= taken;
+                first += usize::from(pieces[first].is_empty());
+            }
+        }
+    }
+
+    /// Ends the sending direction after what was written.
+    pub fn shutdown(&mut self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
+    }
+}
+
+/// How many pieces one system call takes.
+pub const PIECES_PER_CALL: usize = 64;
+
+/// Ends a connection whose halves are in other tasks' hands.
+#[derive(Clone)]
+pub struct Closer(Weak<Shared>);
+
+impl Closer {
+    /// Both halves see the end: reads return 0, writes fail. Nothing when the connection is gone already.
+    pub fn close(&self) {
+        if let Some(socket) = self.0.upgrade() {
+            // An error means that the peer was faster.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Shared {
+    fn poll_read(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut socket = self.0.borrow_mut();
+        retry(|| Pin::new(&mut *socket).poll_read(cx, into))
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut socket = self.0.borrow_mut();
+        retry(|| Pin::new(&mut *socket).poll_write(cx, bytes))
+    }
+
+    fn send_pieces(&self, pieces: &[Bytes]) -> io::Result<usize> {
+        let slices: Vec<IoSlice<'_>> = pieces.iter().take(PIECES_PER_CALL).map(|piece| IoSlice::new(piece)).collect();
+        self.with_descriptor(|descriptor| {
+            let socket = SockRef::from(&descriptor);
+            loop {
+                match socket.send_vectored_with_flags(&slices, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => return result,
+                }
+            }
+        })
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.with_descriptor(|descriptor| SockRef::from(&descriptor).shutdown(how))
+    }
+
+    fn with_descriptor<T>(&self, call: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+        let socket = self.0.borrow();
+        // SAFETY: `socket` owns the descriptor and stays borrowed until `call` returns.
+        call(unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) })
+    }
+}
+
+/// glommio passes EINTR through.
+fn retry(mut poll: impl FnMut() -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    loop {
+        match poll() {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
