@@ -45,12 +45,12 @@ pub struct BrokerConfig {
 }
 
 /// What the configuration leaves to the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Host {
     /// Cores this process may run on.
     pub cores: usize,
-    /// Name under which clients can reach it.
-    pub name: String,
+    /// Name under which clients can reach it; asked for only when a listener leaves it open, as the answer may take a name server.
+    pub name: fn() -> String,
 }
 
 impl BrokerConfig {
@@ -58,7 +58,7 @@ impl BrokerConfig {
     pub fn resolve(properties: &Properties, host: &Host) -> Result<(Self, Vec<Notice>), ConfigError> {
         let (settings, notices) = Settings::new(properties)?;
         let listeners = listeners::listeners(&settings)?;
-        let advertised_listeners = listeners::advertised(&settings, &listeners, &host.name)?;
+        let advertised_listeners = listeners::advertised(&settings, &listeners, host.name)?;
         check_roles(&settings)?;
         check_times(&settings)?;
         let log_dirs = log_dirs(&settings)?;
@@ -90,7 +90,7 @@ impl BrokerConfig {
 
     /// Kafka's defaults and ours for a node alone on this machine: what tests start from.
     pub fn for_tests(text: &str) -> Self {
-        let host = Host { cores: 1, name: "localhost".into() };
+        let host = Host { cores: 1, name: || "localhost".into() };
         let (config, _) =
             Self::resolve(&Properties::parse("test", text), &host).expect("a test's configuration is good");
         config
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn resolve(text: &str) -> Result<BrokerConfig, String> {
-        let host = Host { cores: 3, name: "me".into() };
+        let host = Host { cores: 3, name: || "me".into() };
         BrokerConfig::resolve(&Properties::parse("f", text), &host).map(|(config, _)| config).map_err(|e| e.to_string())
     }
 

@@ -62,13 +62,13 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
 pub(super) fn advertised(
     settings: &Settings,
     listeners: &[Listener],
-    host_name: &str,
+    host_name: fn() -> String,
 ) -> Result<Vec<Endpoint>, ConfigError> {
     let clients = || listeners.iter().filter(|listener| !listener.is_controller);
     let Some(texts) = read::<Option<Vec<String>>>(settings, "advertised.listeners") else {
         let endpoints = clients().map(|listener| Endpoint {
             listener: listener.name.clone(),
-            host: listener.host.clone().unwrap_or_else(|| host_name.to_string()),
+            host: listener.host.clone().unwrap_or_else(host_name),
             port: listener.port,
         });
         let endpoints: Vec<_> = endpoints.collect();
@@ -86,7 +86,7 @@ pub(super) fn advertised(
             return Err(settings.conflict("advertised.listeners", format!("{name} is not one of the listeners")));
         }
         if clients().any(|listener| listener.name == name) {
-            endpoints.push(Endpoint { listener: name, host: host.unwrap_or_else(|| host_name.to_string()), port });
+            endpoints.push(Endpoint { listener: name, host: host.unwrap_or_else(host_name), port });
         }
     }
     if endpoints.is_empty() {
@@ -183,7 +183,7 @@ mod tests {
     fn resolve(text: &str) -> Result<(Vec<Listener>, Vec<Endpoint>), String> {
         let (settings, _) = Settings::new(&Properties::parse("f", text)).map_err(|e| e.to_string())?;
         let listeners = listeners(&settings).map_err(|e| e.to_string())?;
-        let advertised = advertised(&settings, &listeners, "me").map_err(|e| e.to_string())?;
+        let advertised = advertised(&settings, &listeners, || "me".into()).map_err(|e| e.to_string())?;
         Ok((listeners, advertised))
     }
 
