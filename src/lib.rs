@@ -1,5 +1,5 @@
 //! The broker around the shards.
 
-pub mod cli;
 pub mod config;
-pub mod server;
+pub mod controller;
+pub mod metadata;
