@@ -3,6 +3,8 @@
 pub mod budget;
 pub mod clock;
 pub mod error;
+pub mod limits;
+pub mod mailbox;
 pub mod placement;
 pub mod record;
 pub mod runtime;
