@@ -1,0 +1,46 @@
+//! Running a log's jobs to the end, for callers that have nothing else to do meanwhile.
+
+use super::error::StorageError;
+use super::log::Log;
+use crate::types::Offset;
+use std::cell::RefCell;
+
+/// Writes and seals until nothing is pending; returns the written offset. No other task may run jobs of this log
+/// meanwhile; appends may go on, and are written too.
+pub async fn settle(log: &RefCell<Log>) -> Result<Offset, StorageError> {
+    loop {
+        let write = log.borrow_mut().begin_write();
+        if let Some(write) = write {
+            let written = write.run().await;
+            log.borrow_mut().finish_write(written)?;
+            continue;
+        }
+        let seal = log.borrow_mut().begin_seal();
+        let Some(seal) = seal else { break };
+        let sealed = seal.run().await;
+        log.borrow_mut().finish_seal(sealed)?;
+    }
+    let log = log.borrow();
+    log.sound().map(|()| log.written_offset())
+}
+
+/// Tidies an idle log (see [`Log::begin_trim`]); nothing happens when it is not idle.
+pub async fn trim(log: &RefCell<Log>) -> Result<(), StorageError> {
+    let trim = log.borrow_mut().begin_trim();
+    let Some(trim) = trim else { return Ok(()) };
+    let trimmed = trim.run().await;
+    log.borrow_mut().finish_seal(trimmed)
+}
+
+/// Leaves the files as a clean stop must: everything written and synced, exact sizes, indexes, a snapshot of the
+/// producers at the end. No job may be under way, and nothing is to be appended any more. After an error the directory
+/// must not be marked clean.
+pub async fn close(log: &RefCell<Log>) -> Result<(), StorageError> {
+    settle(log).await?;
+    let last = log.borrow_mut().begin_close();
+    let done = last.run().await;
+    let mut log = log.borrow_mut();
+    log.finish_seal(done)?;
+    log.release();
+    Ok(())
+}

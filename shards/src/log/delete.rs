@@ -1,0 +1,140 @@
+//! Removing segments below the log start offset, and whole logs. Files are renamed first and unlinked later, when
+//! whoever still reads them is done.
+
+use super::error::{Doing, StorageError};
+use super::log::Log;
+use super::names;
+use super::segment_file::SegmentFile;
+use crate::runtime::Directory;
+use crate::types::{Offset, PartitionIndex, Timestamp};
+use std::io;
+use std::rc::Rc;
+
+/// What belongs to one segment.
+const EXTENSIONS: [&str; 5] = [names::LOG, names::INDEX, names::TIME_INDEX, names::TRANSACTION_INDEX, names::SNAPSHOT];
+
+/// Segments that have left the log, to be renamed. To be run and handed to [`Log::finish_deletion`].
+#[must_use]
+pub struct Deletion {
+    files: Vec<Rc<SegmentFile>>,
+}
+
+/// What became of a [`Deletion`].
+#[must_use]
+pub struct Deleted {
+    files: Vec<Rc<SegmentFile>>,
+    result: Result<(), StorageError>,
+}
+
+/// Renamed files, to be unlinked after `file.delete.delay.ms`.
+#[must_use]
+pub struct Doomed {
+    files: Vec<Rc<SegmentFile>>,
+}
+
+impl Log {
+    /// Moves the log start offset up (DeleteRecords); records below are not read any more. The caller keeps it at or
+    /// below the high watermark. Returns the log start offset.
+    pub fn advance_start(&mut self, start: Offset) -> Offset {
+        assert!(start <= self.end, "a log does not start past its end");
+        if start > self.start {
+            self.start = start;
+            self.epochs.truncate_from_start(start);
+        }
+        self.start
+    }
+
+    /// Takes the segments out that lie below the log start offset as a whole. When that is all of them, a new one is
+    /// begun first, so that the end offset is not lost: then `None` comes until its file is written.
+    pub fn begin_deletion(&mut self, now: Timestamp) -> Option<Deletion> {
+        if self.jobs.writing || self.jobs.sealing || self.jobs.removing || self.failed.is_some() {
+            return None;
+        }
+        let active = self.segments.active();
+        if self.start == self.end && active.size > 0 && active.written == active.size {
+            self.roll(now);
+            self.jobs.wants_file = true;
+        }
+        let count = self.segments.count_below(self.start);
+        let settled = self.segments.iter().take(count).take_while(|segment| segment.written == segment.size).count();
+        if settled == 0 || !self.segments.active().has_file() {
+            return None;
+        }
+        let files = self.segments.take_first(settled).into_iter().map(|segment| segment.file).collect();
+        self.recovery_point = self.recovery_point.max(self.segments.first().base);
+        self.jobs.removing = true;
+        Some(Deletion { files })
+    }
+
+    /// Takes back what a deletion brought.
+    pub fn finish_deletion(&mut self, deleted: Deleted) -> Result<Doomed, StorageError> {
+        self.jobs.removing = false;
+        match deleted.result {
+            Ok(()) => Ok(Doomed { files: deleted.files }),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+}
+
+impl Deletion {
+    pub async fn run(self) -> Deleted {
+        let mut result = Ok(());
+        for file in &self.files {
+            result = result.and(rename(file).await);
+        }
+        if let (Ok(()), Some(file)) = (&result, self.files.first()) {
+            result = file.dir().sync().await.doing("syncing a log's directory");
+        }
+        Deleted { files: self.files, result }
+    }
+}
+
+/// The oldest file of a segment goes last: while it is there, a crash finds the segment whole.
+async fn rename(file: &SegmentFile) -> Result<(), StorageError> {
+    let names = EXTENSIONS.map(|extension| file.name(extension));
+    file.mark_deleted();
+    for name in names {
+        let renamed = file.dir().rename(&name, &format!("{name}{}", names::DELETED)).await;
+        absent_is_fine(renamed).doing("renaming a deleted segment")?;
+    }
+    Ok(())
+}
+
+impl Doomed {
+    /// Unlinks the files. Reads that hold them open go on.
+    pub async fn unlink(self) -> Result<(), StorageError> {
+        for file in &self.files {
+            for extension in EXTENSIONS {
+                absent_is_fine(file.dir().remove_file(&file.name(extension)).await).doing("unlinking a segment")?;
+            }
+            file.release();
+        }
+        Ok(())
+    }
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Takes a whole log out of its log directory `parent` by renaming it, as Kafka does when a topic is deleted. Jobs and
+/// reads under way go on in the renamed directory. Returns the new name, for [`discard`]. `unique` must be random.
+pub async fn retire(
+    parent: &Directory,
+    topic: &str,
+    partition: PartitionIndex,
+    unique: u128,
+) -> Result<String, StorageError> {
+    let name = names::deleted_directory(topic, partition, unique);
+    parent.rename(&names::directory(topic, partition), &name).await.doing("renaming a deleted log")?;
+    parent.sync().await.doing("syncing a log directory")?;
+    Ok(name)
+}
+
+/// Removes a retired log and all its files.
+pub async fn discard(parent: &Directory, name: &str) -> Result<(), StorageError> {
+    absent_is_fine(parent.remove_dir_all(name).await).doing("removing a deleted log")
+}

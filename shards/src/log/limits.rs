@@ -1,0 +1,55 @@
+//! The numbers of a log, and how they relate.
+
+/// Alignment of positions and lengths of direct I/O, as every file system takes it.
+pub(super) const BLOCK: u64 = 4096;
+
+/// One direct write; a longer job writes several, one after another.
+pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;
+
+/// Batches one write job takes along; at least one, however large.
+pub(super) const JOB_BYTES_MAX: usize = 4 << 20;
+
+/// The first step of preallocation. Doubled at every step, so that a quiet partition costs little.
+pub(super) const PREALLOCATE_STEP_MIN: u64 = 128 << 10;
+
+/// The largest step of preallocation.
+pub(super) const PREALLOCATE_STEP_MAX: u64 = 32 << 20;
+
+/// Batches below this size are copied into the tail: a slice would pin the frame it came in.
+pub(super) const TAIL_COPY_BELOW: usize = 16 << 10;
+
+/// Charged per batch in the tail above its own bytes.
+pub(super) const TAIL_ENTRY_BYTES: usize = 128;
+
+/// What a log may keep of its written tail unless its shard says otherwise.
+pub(super) const TAIL_SHARE_DEFAULT: usize = 1 << 20;
+
+/// One read of a scan that hops from header to header.
+pub(super) const HOP_BYTES: usize = 16 << 10;
+
+/// One read of a scan that looks at every byte.
+pub(super) const SCAN_BYTES: usize = 1 << 20;
+
+/// The largest answer to one disk read; a single larger batch still comes whole.
+pub(super) const READ_BYTES_MAX: usize = 16 << 20;
+
+/// Positions remembered per segment, so that readers in sequence need no index.
+pub(super) const HINTS: usize = 8;
+
+/// What one batch may inflate to while a timestamp is looked up.
+pub(super) const INFLATED_BYTES_MAX: usize = 256 << 20;
+
+/// Producers remembered per partition; the longest idle one goes first.
+pub(super) const PRODUCERS_MAX: usize = 100_000;
+
+/// Batches remembered per producer: as many as a client may have in flight (KIP-98).
+pub(super) const PRODUCER_BATCHES: usize = 5;
+
+/// A checkpoint or metadata file larger than this is not one.
+pub(super) const CHECKPOINT_BYTES_MAX: usize = 64 << 20;
+
+const _: () = assert!(PREALLOCATE_STEP_MIN.is_multiple_of(BLOCK) && PREALLOCATE_STEP_MAX.is_multiple_of(BLOCK));
+const _: () = assert!((WRITE_BYTES_MAX as u64).is_multiple_of(BLOCK) && WRITE_BYTES_MAX <= JOB_BYTES_MAX);
+const _: () = assert!(PREALLOCATE_STEP_MIN <= PREALLOCATE_STEP_MAX);
+const _: () = assert!(TAIL_COPY_BELOW < TAIL_SHARE_DEFAULT);
+const _: () = assert!(HOP_BYTES < SCAN_BYTES);

@@ -1,0 +1,190 @@
+//! The state of one partition's log, and what can be asked of it at once. What changes it stands in files of its own:
+//! append, write, seal, read, lookup, delete, truncate, close.
+
+use super::config::LogConfig;
+use super::error::{OpenError, StorageError};
+use super::leader_epoch::LeaderEpochs;
+use super::loader;
+use super::producer_state::ProducerStates;
+use super::segments::Segments;
+use super::tail::Tail;
+use crate::runtime::Directory;
+use crate::types::{LeaderEpoch, Offset, Timestamp};
+use std::sync::Arc;
+
+/// One partition's log, owned by one shard.
+///
+/// Kept in an `Rc<RefCell<Log>>` whose borrow never lives across an await: whatever takes I/O is a job that is begun
+/// under a borrow, runs without one, and is finished under another ([`Log::begin_write`] and [`Log::finish_write`], ...).
+pub struct Log {
+    pub(super) dir: Directory,
+    pub(super) config: Arc<LogConfig>,
+    pub(super) segments: Segments,
+    pub(super) tail: Tail,
+    pub(super) epochs: LeaderEpochs,
+    pub(super) producers: ProducerStates,
+    pub(super) start: Offset,
+    pub(super) end: Offset,
+    pub(super) written: Offset,
+    /// Everything below is on stable storage with its indexes; a scan after a crash starts there.
+    pub(super) recovery_point: Offset,
+    pub(super) jobs: Jobs,
+    pub(super) failed: Option<StorageError>,
+}
+
+/// The jobs under way.
+#[derive(Default)]
+pub(super) struct Jobs {
+    /// A write or a trim holds the active segment's file.
+    pub writing: bool,
+    /// A rolled segment is being sealed.
+    pub sealing: bool,
+    /// Segments are being renamed or cut.
+    pub removing: bool,
+    /// The active segment needs its file although there is nothing to write.
+    pub wants_file: bool,
+}
+
+/// How a log is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// The log directory was closed in order: files are believed as they are.
+    pub clean: bool,
+    /// From `recovery-point-offset-checkpoint`, 0 if unknown: where the scan of an unclean log starts.
+    pub recovery_point: Offset,
+    /// From `log-start-offset-checkpoint`, 0 if unknown.
+    pub log_start: Offset,
+    pub now: Timestamp,
+}
+
+impl Log {
+    /// Opens the log in `dir`, which may be empty. Nothing is created before the first write.
+    pub async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening) -> Result<Self, OpenError> {
+        loader::open(dir, config, how).await
+    }
+
+    /// The first offset that can be read.
+    pub fn start_offset(&self) -> Offset {
+        self.start
+    }
+
+    /// The offset of the next batch.
+    pub fn end_offset(&self) -> Offset {
+        self.end
+    }
+
+    /// Everything below is on disk, as safe as the log's durability promises.
+    pub fn written_offset(&self) -> Offset {
+        self.written
+    }
+
+    /// Everything below is on stable storage: what `recovery-point-offset-checkpoint` may say.
+    pub fn recovery_point(&self) -> Offset {
+        self.recovery_point
+    }
+
+    /// Bytes of all batches, those in memory included.
+    pub fn size(&self) -> u64 {
+        self.segments.size()
+    }
+
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    pub fn config(&self) -> &Arc<LogConfig> {
+        &self.config
+    }
+
+    pub fn directory(&self) -> &Directory {
+        &self.dir
+    }
+
+    pub fn epochs(&self) -> &LeaderEpochs {
+        &self.epochs
+    }
+
+    pub fn producers(&self) -> &ProducerStates {
+        &self.producers
+    }
+
+    /// Why the log takes nothing more, after a failed write.
+    pub fn failure(&self) -> Option<&StorageError> {
+        self.failed.as_ref()
+    }
+
+    /// New settings hold from the next batch on.
+    pub fn reconfigure(&mut self, config: Arc<LogConfig>) {
+        self.config = config;
+    }
+
+    /// Begins a leader epoch at the end of the log, before its first batch (KIP-101).
+    pub fn assign_epoch(&mut self, epoch: LeaderEpoch) {
+        self.epochs.assign(epoch, self.end);
+    }
+
+    /// Where an epoch ends; (-1, -1) when that cannot be known. See [`LeaderEpochs::end_offset_for`].
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
+        self.epochs.end_offset_for(epoch, self.end)
+    }
+
+    /// Nothing at or past it may be read by a client that wants committed records only.
+    pub fn last_stable_offset(&self, high_watermark: Offset) -> Offset {
+        self.producers.first_unstable().map_or(high_watermark, |first| first.min(high_watermark))
+    }
+
+    /// Transactions that ended below are decided for good.
+    pub fn advance_high_watermark(&mut self, high_watermark: Offset) {
+        self.producers.advance_high_watermark(high_watermark);
+    }
+
+    /// Forgets producers that have been idle for `producer.id.expiration.ms`.
+    pub fn expire_producers(&mut self, now: Timestamp) {
+        self.producers.expire(now, self.config.producer_id_expiration_ms);
+    }
+
+    /// Bytes of memory the tail is charged with, written batches kept for readers included.
+    pub fn tail_bytes(&self) -> usize {
+        self.tail.bytes()
+    }
+
+    /// Bytes of memory held besides the tail: the indexes of segments that are not sealed.
+    pub fn index_bytes(&self) -> usize {
+        self.segments.iter().filter_map(|segment| segment.open()).map(|open| open.memory()).sum()
+    }
+
+    /// Frees written batches of the tail until at most `bytes` are charged; unwritten ones stay. Returns what was freed.
+    pub fn shrink_tail(&mut self, bytes: usize) -> usize {
+        self.tail.shrink_to(bytes)
+    }
+
+    /// What written batches in the tail may take from now on.
+    pub fn set_tail_share(&mut self, bytes: usize) {
+        self.tail.set_share(bytes);
+    }
+
+    /// Lets go of memory and files.
+    pub(super) fn release(&mut self) {
+        self.tail.shrink_to(0);
+        self.segments.iter().for_each(|segment| segment.file.release());
+    }
+
+    /// The invariants between the fields.
+    pub(super) fn check(&self) {
+        assert!(self.segments.first().base <= self.start || self.start == self.end);
+        assert!(self.start <= self.end && self.written <= self.end && self.recovery_point <= self.end);
+        assert!(self.tail.floor() <= self.written, "what is not written is in the tail");
+        assert!(self.segments.active().base <= self.end);
+        assert!(self.segments.active().open().is_some(), "batches can be appended to the active segment");
+    }
+
+    pub(super) fn sound(&self) -> Result<(), StorageError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// The first error decides: the disk's state is unknown from there on.
+    pub(super) fn fail(&mut self, error: StorageError) -> StorageError {
+        tracing::error!(log = %self.dir.path().display(), %error, "the log takes no more writes");
+        self.failed.get_or_insert(error).clone()
+    }
+}

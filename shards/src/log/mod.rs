@@ -1,0 +1,52 @@
+//! One partition's log: its segments in Kafka's files, on the seam of [`crate::runtime`].
+
+mod append;
+mod checkpoint;
+mod close;
+mod config;
+mod delete;
+mod disk_read;
+mod error;
+mod index;
+mod index_file;
+mod leader_epoch;
+mod limits;
+mod loader;
+#[allow(clippy::module_inception)] // the room and the type it is about
+mod log;
+mod lookup;
+pub mod names;
+mod offset_index;
+pub mod partition_metadata;
+mod producer_snapshot;
+mod producer_state;
+mod read;
+mod records;
+mod scan;
+mod seal;
+mod segment;
+mod segment_file;
+mod segment_view;
+mod segments;
+mod tail;
+mod time_index;
+mod write;
+
+pub use append::Appended;
+pub use checkpoint::{
+    HIGH_WATERMARKS, LOG_STARTS, Malformed, PartitionOffset, RECOVERY_POINTS, parse_offsets, read_offsets,
+    replace_offsets, write_offsets,
+};
+pub use close::{close, settle, trim};
+pub use config::{CleanupPolicy, Durability, LogConfig};
+pub use delete::{Deleted, Deletion, Doomed, discard, retire};
+pub use disk_read::DiskRead;
+pub use error::{AppendError, OpenError, ProducerError, ReadError, StorageError};
+pub use leader_epoch::{EpochStart, LeaderEpochs};
+pub use log::{Log, Opening};
+pub use lookup::{Lookup, LookupPlan, TimestampOffset};
+pub use producer_state::{Admission, ProducerBatch, ProducerState, ProducerStates};
+pub use read::ReadPlan;
+pub use records::Records;
+pub use seal::{Seal, Sealed};
+pub use write::{Write, Written};

@@ -1,0 +1,120 @@
+//! Walking through a segment's file from batch to batch, with bounded memory.
+
+use super::limits::{HOP_BYTES, SCAN_BYTES};
+use crate::record::{Batch, BatchError, BatchHeader, HEADER_LEN};
+use crate::runtime::File;
+use bytes::Bytes;
+use std::io;
+
+/// The first byte the checksum covers: the attributes.
+const CRC_FROM: u64 = 21;
+
+/// A place in a file, and the bytes around it that were read together.
+pub(super) struct Scan {
+    file: File,
+    pub position: u64,
+    limit: u64,
+    window: Bytes,
+    window_at: u64,
+    window_bytes: usize,
+}
+
+/// What lies at a position.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    /// Its header, and room for all of it below the limit.
+    Batch(BatchHeader),
+    /// The limit.
+    End,
+    /// Preallocated bytes never written.
+    Zeros,
+    Torn(BatchError),
+}
+
+impl Scan {
+    /// Goes through every byte.
+    pub fn whole(file: File, from: u64, limit: u64) -> Self {
+        Self { file, position: from, limit, window: Bytes::new(), window_at: from, window_bytes: SCAN_BYTES }
+    }
+
+    /// Looks at headers only.
+    pub fn headers(file: File, from: u64, limit: u64) -> Self {
+        Self { window_bytes: HOP_BYTES, ..Self::whole(file, from, limit) }
+    }
+
+    /// Reads `bytes` at a time.
+    pub fn window(file: File, from: u64, limit: u64, bytes: usize) -> Self {
+        Self { window_bytes: bytes.max(HOP_BYTES), ..Self::whole(file, from, limit) }
+    }
+
+    /// What lies at the position, which stays.
+    pub async fn peek(&mut self) -> io::Result<Found> {
+        let left = self.limit - self.position;
+        if left == 0 {
+            return Ok(Found::End);
+        }
+        let head = self.bytes(self.position, left.min(HEADER_LEN as u64) as usize).await?;
+        if head.iter().all(|&b| b == 0) {
+            return Ok(Found::Zeros);
+        }
+        Ok(match BatchHeader::parse(&head) {
+            Ok(header) if header.size() as u64 <= left => Found::Batch(header),
+            Ok(header) => Found::Torn(BatchError::Incomplete { needed: header.size() }),
+            Err(error) => Found::Torn(error),
+        })
+    }
+
+    pub fn skip(&mut self, header: &BatchHeader) {
+        self.position += header.size() as u64;
+    }
+
+    /// The whole batch at the position.
+    pub async fn batch(&mut self, header: &BatchHeader) -> io::Result<Batch> {
+        Ok(Batch { header: *header, bytes: self.bytes(self.position, header.size()).await? })
+    }
+
+    /// Whether the batch at the position has the checksum in its header.
+    pub async fn check_crc(&mut self, header: &BatchHeader) -> io::Result<bool> {
+        let end = self.position + header.size() as u64;
+        let mut at = self.position + CRC_FROM;
+        let mut crc = 0;
+        while at < end {
+            let bytes = self.some_bytes(at, end).await?;
+            crc = crc32c::crc32c_append(crc, &bytes);
+            at += bytes.len() as u64;
+        }
+        Ok(crc == header.crc)
+    }
+
+    /// Exactly `len` bytes.
+    pub async fn bytes(&mut self, at: u64, len: usize) -> io::Result<Bytes> {
+        if let Some(bytes) = self.in_window(at, len) {
+            return Ok(bytes);
+        }
+        self.read(at, len.max(self.window_bytes)).await?;
+        self.in_window(at, len).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// At least one byte from `at`, none past `end`.
+    async fn some_bytes(&mut self, at: u64, end: u64) -> io::Result<Bytes> {
+        if self.in_window(at, 1).is_none() {
+            self.read(at, self.window_bytes).await?;
+        }
+        let until = end.min(self.window_at + self.window.len() as u64);
+        let len = until.saturating_sub(at).max(1) as usize;
+        self.in_window(at, len).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    async fn read(&mut self, at: u64, len: usize) -> io::Result<()> {
+        let len = (self.limit - at).min(len as u64) as usize;
+        self.window = self.file.read_at(at, len).await?;
+        self.window_at = at;
+        Ok(())
+    }
+
+    fn in_window(&self, at: u64, len: usize) -> Option<Bytes> {
+        let from = usize::try_from(at.checked_sub(self.window_at)?).ok()?;
+        let to = from.checked_add(len)?;
+        (to <= self.window.len()).then(|| self.window.slice(from..to))
+    }
+}

@@ -1,0 +1,218 @@
+//! Making a segment's files what they are to be: the log cut to its exact size, the indexes beside it. Done to a rolled
+//! segment for good, to the active one whenever it falls idle (another reader of the directory then sees clean files),
+//! and at a clean stop.
+
+use super::error::{Doing, StorageError};
+use super::index_file::{self, IndexBytes};
+use super::log::Log;
+use super::names;
+use super::producer_snapshot;
+use super::segment::{OnDisk, Stage};
+use super::segment_file::SegmentFile;
+use crate::runtime::{File, OpenMode};
+use crate::types::Offset;
+use std::rc::Rc;
+
+/// A segment's files on their way to their final form. To be run and handed to [`Log::finish_seal`].
+#[must_use]
+pub struct Seal {
+    purpose: Purpose,
+    file: Rc<SegmentFile>,
+    disk: OnDisk,
+    size: u64,
+    indexes: Option<[IndexBytes; 2]>,
+    /// Producers at an offset.
+    snapshot: Option<(Offset, Vec<u8>)>,
+    epochs: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Purpose {
+    /// A rolled segment, for good.
+    Seal,
+    /// The active one, because nothing happens; not synced.
+    Trim,
+    /// The active one, before the log is closed.
+    Close,
+}
+
+/// What became of a [`Seal`].
+#[must_use]
+pub struct Sealed {
+    purpose: Purpose,
+    segment: Offset,
+    disk: OnDisk,
+    /// Entries that the index files hold now.
+    stored: Option<[u32; 2]>,
+    result: Result<(), StorageError>,
+}
+
+impl Log {
+    /// The oldest rolled segment that is written but not sealed. May run beside a write; only one at a time.
+    pub fn begin_seal(&mut self) -> Option<Seal> {
+        if self.jobs.sealing || self.jobs.removing || self.failed.is_some() {
+            return None;
+        }
+        let rolled = self.segments.iter().find(|segment| !segment.is_sealed())?;
+        let ready = rolled.written == rolled.size && rolled.open()?.rolled.is_some();
+        // A write without batches may still be creating its file.
+        if !ready || (self.jobs.writing && rolled.open()?.disk.allocated.is_none()) {
+            return None;
+        }
+        let base = rolled.base;
+        self.jobs.sealing = true;
+        Some(self.seal(base, Purpose::Seal))
+    }
+
+    /// Tidies the active segment of a log that has been idle: exact size, indexes on disk, nothing kept in memory.
+    /// `None` when it is tidy already or something is pending or under way.
+    pub fn begin_trim(&mut self) -> Option<Seal> {
+        if !self.is_settled() {
+            return None;
+        }
+        self.tail.shrink_to(0);
+        self.segments.iter().for_each(|segment| segment.file.release());
+        let active = self.segments.active();
+        let open = active.open()?;
+        let dirty = open.offset_index.entries.is_dirty() || open.time_index.entries.is_dirty();
+        let tidy = open.disk.writer.is_none() && open.disk.allocated.is_none_or(|size| size == active.size) && !dirty;
+        if tidy {
+            return None;
+        }
+        self.jobs.writing = true;
+        Some(self.seal(self.segments.active().base, Purpose::Trim))
+    }
+
+    /// Nothing pending, nothing under way, nothing failed.
+    pub fn is_settled(&self) -> bool {
+        let sealed = self.segments.iter().rev().skip(1).all(|segment| segment.is_sealed());
+        sealed && !self.has_pending() && self.failed.is_none()
+    }
+
+    /// A write is under way, or there is something to begin one for.
+    pub fn has_pending(&self) -> bool {
+        let under_way = self.jobs.writing || self.jobs.sealing || self.jobs.removing;
+        under_way || self.tail.has_unwritten() || self.jobs.wants_file
+    }
+
+    /// The last job of a log: as a trim, synced, with a snapshot of the producers at its end.
+    pub(super) fn begin_close(&mut self) -> Seal {
+        assert!(self.is_settled(), "everything is written and sealed before the log is closed");
+        self.jobs.writing = true;
+        self.seal(self.segments.active().base, Purpose::Close)
+    }
+
+    fn seal(&mut self, base: Offset, purpose: Purpose) -> Seal {
+        let snapshot = match purpose {
+            Purpose::Close => Some((self.end, producer_snapshot::write(&self.producers))),
+            Purpose::Seal | Purpose::Trim => None,
+        };
+        let epochs = self.epochs.take_dirty().then(|| self.epochs.text());
+        let segment = self.segments.get_mut(base).expect("the caller names a segment");
+        let (size, file) = (segment.size, segment.file.clone());
+        let open = segment.open_mut().expect("the caller names an open segment");
+        if purpose != Purpose::Seal {
+            open.complete_time_index();
+        }
+        let rolled = open.rolled.take().map(|rolled| (rolled.next, rolled.snapshot));
+        let has_file = open.disk.allocated.is_some();
+        Seal {
+            purpose,
+            file,
+            disk: std::mem::take(&mut open.disk),
+            size,
+            indexes: has_file.then(|| open.index_bytes()),
+            snapshot: snapshot.or(rolled),
+            epochs,
+        }
+    }
+
+    /// Takes back what a seal or trim brought.
+    pub fn finish_seal(&mut self, sealed: Sealed) -> Result<(), StorageError> {
+        match sealed.purpose {
+            Purpose::Seal => self.jobs.sealing = false,
+            Purpose::Trim | Purpose::Close => self.jobs.writing = false,
+        }
+        sealed.result.map_err(|error| self.fail(error))?;
+        let end = self.end;
+        let segment = self.segments.get_mut(sealed.segment).expect("a segment that is being sealed stays");
+        match sealed.purpose {
+            Purpose::Seal => {
+                segment.stage = Stage::Sealed;
+                self.recovery_point = self.sealed_end();
+            }
+            Purpose::Trim | Purpose::Close => {
+                let open = segment.open_mut().expect("the active segment is open");
+                open.disk = sealed.disk;
+                if let Some([offsets, times]) = sealed.stored {
+                    open.offset_index.entries.mark_stored(offsets);
+                    open.time_index.entries.mark_stored(times);
+                }
+                self.recovery_point = if sealed.purpose == Purpose::Close { end } else { self.recovery_point };
+            }
+        }
+        self.check();
+        Ok(())
+    }
+
+    /// Where the first segment begins that is not sealed.
+    fn sealed_end(&self) -> Offset {
+        let first_open = self.segments.iter().find(|segment| !segment.is_sealed());
+        first_open.map_or(self.end, |segment| segment.base).max(self.recovery_point)
+    }
+}
+
+impl Seal {
+    pub async fn run(mut self) -> Sealed {
+        let stored = self.indexes.as_ref().map(|indexes| indexes.each_ref().map(|index| index.entries));
+        let result = self.work().await;
+        Sealed { purpose: self.purpose, segment: self.file.base(), disk: self.disk, stored, result }
+    }
+
+    async fn work(&mut self) -> Result<(), StorageError> {
+        let durable = self.purpose != Purpose::Trim;
+        let dir = self.file.dir().clone();
+        if let Some(indexes) = self.indexes.take() {
+            self.cut_log(durable).await?;
+            let [offsets, times] = indexes;
+            index_file::write(&dir, &self.file.name(names::INDEX), &offsets, durable).await?;
+            index_file::write(&dir, &self.file.name(names::TIME_INDEX), &times, durable).await?;
+        }
+        if let Some((offset, bytes)) = self.snapshot.take() {
+            let name = names::file(offset, names::SNAPSHOT);
+            dir.write_whole(&name, &bytes).await.doing("writing a producer snapshot")?;
+        }
+        if let Some(text) = self.epochs.take() {
+            dir.write_whole(names::LEADER_EPOCHS, text.as_bytes()).await.doing("writing the leader epochs")?;
+        }
+        if durable {
+            dir.sync().await.doing("syncing a log's directory")?;
+        }
+        Ok(())
+    }
+
+    /// The `.log` file without preallocated bytes, and closed.
+    async fn cut_log(&mut self, durable: bool) -> Result<(), StorageError> {
+        let file = self.writer().await?;
+        file.truncate(self.size).await.doing("cutting a segment")?;
+        if durable {
+            file.sync().await.doing("syncing a segment")?;
+        }
+        file.close().await.doing("closing a segment")?;
+        self.disk = OnDisk { allocated: Some(self.size), ..OnDisk::default() };
+        if self.size == 0 {
+            self.disk.partial = Some(Vec::new());
+        }
+        Ok(())
+    }
+
+    async fn writer(&mut self) -> Result<File, StorageError> {
+        match self.disk.writer.take() {
+            Some(file) => Ok(file),
+            None => {
+                let mode = OpenMode::Write { create: false, synced: false };
+                self.file.dir().open_file(&self.file.name(names::LOG), mode).await.doing("opening a segment")
+            }
+        }
+    }
+}

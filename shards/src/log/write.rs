@@ -1,0 +1,260 @@
+//! Carrying the tail to the active segment's file: begun under a borrow, run without one, finished under another.
+//!
+//! ```text
+//!  file   | acked ................ | partial block | preallocated zeros ......... |
+//!  write                           |<- partial again, then new batches, zeros ->|
+//! ```
+//! One write is under way per log; what is appended meanwhile goes out with the next. The last block is written again
+//! with the same acked bytes, so that a torn write can only hurt what nobody was promised. The file's size is always
+//! ahead of the write.
+
+use super::config::Durability;
+use super::error::{Doing, StorageError};
+use super::limits::{BLOCK, JOB_BYTES_MAX, PREALLOCATE_STEP_MAX, PREALLOCATE_STEP_MIN, WRITE_BYTES_MAX};
+use super::log::Log;
+use super::names;
+use super::segment::OnDisk;
+use super::segment_file::SegmentFile;
+use super::tail::TailBatch;
+use crate::runtime::{File, OpenMode};
+use crate::types::Offset;
+use std::rc::Rc;
+
+/// Batches of one segment on their way to its file. Run it in a task of its own and hand the outcome to
+/// [`Log::finish_write`]; dropped half-way it leaves the log waiting for ever.
+#[must_use]
+pub struct Write {
+    batches: Vec<TailBatch>,
+    target: Target,
+}
+
+/// The file a write goes to, and where in it.
+struct Target {
+    file: Rc<SegmentFile>,
+    disk: OnDisk,
+    /// Bytes of the segment that are on disk.
+    position: u64,
+    segment_bytes: u64,
+    preallocate: bool,
+    durability: Durability,
+}
+
+/// What became of a [`Write`].
+#[must_use]
+pub struct Written {
+    segment: Offset,
+    batches: usize,
+    /// After the last batch written.
+    next: Option<Offset>,
+    position: u64,
+    disk: OnDisk,
+    result: Result<(), StorageError>,
+}
+
+impl Log {
+    /// The next write; `None` when nothing is pending, a write is under way, or one has failed.
+    pub fn begin_write(&mut self) -> Option<Write> {
+        if self.jobs.writing || self.jobs.removing || self.failed.is_some() {
+            return None;
+        }
+        let first = self.tail.unwritten().next().map(|batch| batch.segment);
+        if first.is_none() && !self.jobs.wants_file {
+            return None;
+        }
+        let batches = self.next_batches();
+        let config = self.config.clone();
+        let base = first.unwrap_or(self.segments.active().base);
+        let segment = self.segments.get_mut(base).expect("a batch in the tail belongs to a segment");
+        let open = segment.open_mut().expect("a segment is sealed after its last write");
+        let target = Target {
+            disk: std::mem::take(&mut open.disk),
+            file: segment.file.clone(),
+            position: segment.written,
+            segment_bytes: u64::from(config.segment_bytes),
+            preallocate: config.preallocate,
+            durability: config.durability,
+        };
+        self.jobs.writing = true;
+        Some(Write { batches, target })
+    }
+
+    /// The unwritten batches that lie in one segment and fit a job.
+    fn next_batches(&self) -> Vec<TailBatch> {
+        let mut bytes = 0;
+        let mut batches: Vec<TailBatch> = Vec::new();
+        for batch in self.tail.unwritten() {
+            bytes += batch.size();
+            let wanted = batches.first().is_none_or(|first| first.segment == batch.segment && bytes <= JOB_BYTES_MAX);
+            if !wanted {
+                break;
+            }
+            batches.push(batch.clone());
+        }
+        batches
+    }
+
+    /// Takes back what a write brought. The only place where `written_offset` advances; returns it.
+    pub fn finish_write(&mut self, written: Written) -> Result<Offset, StorageError> {
+        assert!(self.jobs.writing, "a write is under way");
+        self.jobs.writing = false;
+        written.result.map_err(|error| self.fail(error))?;
+        let segment = self.segments.get_mut(written.segment).expect("a segment with a write under way stays");
+        assert!(segment.written <= written.position && written.position <= segment.size);
+        segment.written = written.position;
+        segment.open_mut().expect("a segment with a write under way is open").disk = written.disk;
+        if written.segment == self.segments.active().base {
+            self.jobs.wants_file = false;
+        }
+        self.written = written.next.unwrap_or(self.written);
+        self.tail.advance(written.batches);
+        self.check();
+        Ok(self.written)
+    }
+}
+
+impl Write {
+    /// Bytes of the batches on their way.
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(TailBatch::size).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    pub async fn run(self) -> Written {
+        let Self { batches, mut target } = self;
+        let result = target.write(&batches).await;
+        Written {
+            segment: target.file.base(),
+            batches: batches.len(),
+            next: batches.last().map(|batch| batch.last.plus(1)),
+            position: target.position,
+            disk: target.disk,
+            result,
+        }
+    }
+}
+
+impl Target {
+    async fn write(&mut self, batches: &[TailBatch]) -> Result<(), StorageError> {
+        if let (Some(first), Some(last)) = (batches.first(), batches.last()) {
+            assert_eq!(first.position, self.position, "a write goes on where the last one ended");
+            let end = last.end_position();
+            let file = self.writer().await?;
+            self.allocate(&file, end.next_multiple_of(BLOCK)).await?;
+            let partial = self.partial(&file).await?;
+            self.write_blocks(&file, partial, batches, end).await
+        } else {
+            self.writer().await.map(drop)
+        }
+    }
+
+    /// The file, open for writing; created when the segment is new.
+    async fn writer(&mut self) -> Result<File, StorageError> {
+        if let Some(file) = &self.disk.writer {
+            return Ok(file.clone());
+        }
+        let (dir, is_new) = (self.file.dir(), self.disk.allocated.is_none());
+        let synced = self.durability == Durability::Synced;
+        let mode = OpenMode::Write { create: is_new, synced };
+        let file = dir.open_file(&self.file.name(names::LOG), mode).await.doing("opening a segment")?;
+        if is_new {
+            // What a crash may have left under this name is no part of the log.
+            file.truncate(0).await.doing("cutting a segment")?;
+            self.disk.allocated = Some(0);
+        }
+        if is_new && synced {
+            dir.sync().await.doing("syncing a log's directory")?;
+        }
+        self.disk.writer = Some(file.clone());
+        Ok(file)
+    }
+
+    /// Grows the file to hold `end`, in steps that double.
+    async fn allocate(&mut self, file: &File, end: u64) -> Result<(), StorageError> {
+        let allocated = self.disk.allocated.expect("an open file has a size");
+        if end <= allocated {
+            return Ok(());
+        }
+        let limit = self.segment_bytes.next_multiple_of(BLOCK);
+        let step = self.disk.step.clamp(PREALLOCATE_STEP_MIN, PREALLOCATE_STEP_MAX);
+        let wanted = if self.preallocate { limit } else { (allocated + step).next_multiple_of(BLOCK).min(limit) };
+        let size = wanted.max(end);
+        file.pre_allocate(size).await.doing("allocating a segment")?;
+        self.disk.allocated = Some(size);
+        self.disk.step = step * 2;
+        Ok(())
+    }
+
+    /// The bytes of the block that the write begins in.
+    async fn partial(&mut self, file: &File) -> Result<Vec<u8>, StorageError> {
+        if let Some(partial) = self.disk.partial.take() {
+            return Ok(partial);
+        }
+        let block = self.position - self.position % BLOCK;
+        let bytes =
+            file.read_at(block, (self.position - block) as usize).await.doing("reading a segment's last block")?;
+        if block + bytes.len() as u64 != self.position {
+            return Err(StorageError::Damaged { file: self.file.name(names::LOG), position: self.position });
+        }
+        Ok(bytes.to_vec())
+    }
+
+    async fn write_blocks(
+        &mut self,
+        file: &File,
+        partial: Vec<u8>,
+        batches: &[TailBatch],
+        end: u64,
+    ) -> Result<(), StorageError> {
+        let mut at = self.position - partial.len() as u64;
+        assert!(at.is_multiple_of(BLOCK), "a write begins with a block");
+        let parts = batches.iter().flat_map(TailBatch::parts);
+        let mut source = Source::new(std::iter::once(&partial[..]).chain(parts));
+        while at < end {
+            let size = ((end - at).next_multiple_of(BLOCK) as usize).min(WRITE_BYTES_MAX);
+            let mut buffer = file.allocate(size);
+            let filled = source.fill(&mut buffer);
+            buffer.zero_from(filled);
+            if at + size as u64 >= end {
+                let last_block = (filled as u64 - end % BLOCK) as usize;
+                self.disk.partial = Some(buffer[last_block..filled].to_vec());
+            }
+            file.write_at(buffer, at).await.doing("writing a segment")?;
+            at += size as u64;
+        }
+        self.position = end;
+        Ok(())
+    }
+}
+
+/// Slices to be copied one after another.
+struct Source<'a, I> {
+    parts: I,
+    rest: &'a [u8],
+}
+
+impl<'a, I: Iterator<Item = &'a [u8]>> Source<'a, I> {
+    fn new(parts: I) -> Self {
+        Self { parts, rest: &[] }
+    }
+
+    /// Fills as much of `buffer` as there is to copy, and says how much.
+    fn fill(&mut self, buffer: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            if self.rest.is_empty() {
+                let Some(part) = self.parts.next() else { break };
+                self.rest = part;
+                continue;
+            }
+            let count = self.rest.len().min(buffer.len() - filled);
+            let (now, later) = self.rest.split_at(count);
+            buffer[filled..filled + count].copy_from_slice(now);
+            self.rest = later;
+            filled += count;
+        }
+        filled
+    }
+}
