@@ -1,5 +1,7 @@
 //! Owns the engine's numbers: every bound, and how they relate. Full means refuse or wait, never queue without end.
 
+use std::time::Duration;
+
 /// Requests in flight on their way from one shard to another, all senders of a shard together have this much room at
 /// a receiver; each pair gets its part of it.
 pub const MAILBOX_REQUESTS_PER_SHARD: usize = 4096;
@@ -14,7 +16,33 @@ pub const MAILBOX_CALLS_MAX: usize = 1 << 18;
 /// Requests or replies taken from one lane before the next lane has its turn.
 pub const MAILBOX_BATCH: usize = 64;
 
+/// Bytes that the written tails of a shard's logs keep in memory for readers, unless configured.
+pub const TAIL_BYTES_MAX_DEFAULT: usize = 64 << 20;
+
+/// One log may keep this part of [`TAIL_BYTES_MAX_DEFAULT`], or of what is configured instead.
+pub const TAIL_SHARE: usize = 4;
+
+/// Bytes that the requests of a shard's connections may hold, unless configured.
+pub const REQUEST_BYTES_MAX_DEFAULT: usize = 256 << 20;
+
+/// Fetches parked on one shard; the next one is answered as if its time were up.
+pub const PARKED_FETCHES_MAX: usize = 100_000;
+
+/// Logs that are opened, or closed, at the same time on one shard.
+pub const OPENS_AT_ONCE: usize = 32;
+
+/// A partition without an append for this long gets its files cut to their content.
+pub const TRIM_AFTER_IDLE: Duration = Duration::from_secs(2);
+
+/// Partitions trimmed at once; the others of the same sweep follow after [`TRIM_PAUSE`].
+pub const TRIMS_AT_ONCE: usize = 16;
+
+/// Lets requests pass between two groups of partitions that are trimmed.
+pub const TRIM_PAUSE: Duration = Duration::from_millis(10);
+
 const _: () = assert!(MAILBOX_REQUESTS_PER_PAIR_MIN <= MAILBOX_REQUESTS_PER_PAIR_MAX);
 const _: () = assert!(MAILBOX_BATCH <= MAILBOX_REQUESTS_PER_PAIR_MIN);
 const _: () = assert!(MAILBOX_CALLS_MAX >= MAILBOX_REQUESTS_PER_SHARD);
 const _: () = assert!(MAILBOX_CALLS_MAX <= u32::MAX as usize);
+const _: () = assert!(TRIM_PAUSE.as_millis() < TRIM_AFTER_IDLE.as_millis());
+const _: () = assert!(OPENS_AT_ONCE > 0 && TRIMS_AT_ONCE > 0);

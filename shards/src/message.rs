@@ -14,7 +14,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum Request {
     /// One validated batch per part; answered when every part is refused or on disk.
-    Append { parts: Vec<AppendPart> },
+    Append {
+        parts: Vec<AppendPart>,
+    },
     Read(ReadRequest),
     /// Answered once: data, an error, the deadline or a [`Request::CancelAwait`].
     AwaitData(AwaitRequest),
@@ -257,13 +259,24 @@ pub struct LogDirIndex(pub u16);
 #[derive(Debug)]
 pub enum PartitionChange {
     Open(OpenPartition),
-    Reconfigure { partition: TopicPartition, config: Arc<LogConfig> },
+    Reconfigure {
+        partition: TopicPartition,
+        config: Arc<LogConfig>,
+    },
     /// We lead it at a new epoch.
-    LeaderEpoch { partition: TopicPartition, epoch: LeaderEpoch },
+    LeaderEpoch {
+        partition: TopicPartition,
+        epoch: LeaderEpoch,
+    },
     /// Its topic is gone: answered when the directory is renamed, the files go later.
-    Delete { partition: TopicPartition },
+    Delete {
+        partition: TopicPartition,
+    },
     /// Remove a directory that a past run had renamed for deletion (`*-delete`).
-    Discard { log_dir: LogDirIndex, name: String },
+    Discard {
+        log_dir: LogDirIndex,
+        name: String,
+    },
 }
 
 /// Opens a partition's log, or creates it.

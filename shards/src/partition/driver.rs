@@ -1,0 +1,388 @@
+//! Runs what a partition asks for on its log: the one file of this room with effects.
+//!
+//! No borrow of the replica is held across an await, nor while its host is told something.
+
+use super::input::{Arrival, Input, Output, Outputs, Sequence, Ticket, WaitId};
+use super::leader::Partition;
+use super::state::State;
+use crate::error::{ReadError, Unavailable};
+use crate::log::{self, Admission, Doomed, Log, ProducerError, ReadPlan, Seal, StorageError};
+use crate::message::{AppendPart, AppendResult, Description, EpochEnd, Isolation, LogDirIndex, PartitionCheckpoint};
+use crate::record::{TimestampType, ValidBatch};
+use crate::runtime::sync::Notify;
+use crate::runtime::{self, Class};
+use crate::types::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who a replica lives with: told what became of requests. Called with nothing borrowed.
+pub trait Host {
+    fn decided(&self, ticket: Ticket, result: AppendResult);
+    fn arrived(&self, wait: WaitId, bytes: u64);
+    fn disturbed(&self, wait: WaitId);
+    /// The log has taken a batch.
+    fn appended(&self, replica: &Rc<Replica>);
+    /// The log's tail takes another amount of memory.
+    fn tail_changed(&self, replica: &Replica);
+    /// Said once per replica.
+    fn went_offline(&self, home: &Home, cause: &StorageError);
+}
+
+/// Where a partition lives.
+#[derive(Clone, Debug)]
+pub struct Home {
+    pub partition: TopicPartition,
+    pub topic: Arc<str>,
+    pub log_dir: LogDirIndex,
+    /// Name of its directory in the log directory.
+    pub directory: String,
+}
+
+/// A partition with its log.
+pub struct Replica {
+    home: Home,
+    machine: RefCell<Partition>,
+    log: RefCell<Log>,
+    /// A list for the next step, so that steps do not allocate.
+    spare: Cell<Outputs>,
+    failure: RefCell<Option<StorageError>>,
+    quiet: Notify,
+    sealing: Cell<bool>,
+    seals: Notify,
+    /// In the list that its host's sweep walks.
+    pub listed: Cell<bool>,
+}
+
+impl Replica {
+    pub fn new(home: Home, leader_epoch: LeaderEpoch, mut log: Log) -> Self {
+        if log.epochs().latest().is_none_or(|latest| latest.epoch < leader_epoch) {
+            log.assign_epoch(leader_epoch);
+        }
+        let (start, end) = (log.start_offset(), log.end_offset());
+        let state = State::opened(leader_epoch, start, log.last_stable_offset(end), end);
+        Self {
+            home,
+            machine: RefCell::new(Partition::new(state)),
+            log: RefCell::new(log),
+            spare: Cell::default(),
+            failure: RefCell::default(),
+            quiet: Notify::new(),
+            sealing: Cell::new(false),
+            seals: Notify::new(),
+            listed: Cell::new(false),
+        }
+    }
+
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub fn machine(&self) -> Ref<'_, Partition> {
+        self.machine.borrow()
+    }
+
+    pub fn log(&self) -> Ref<'_, Log> {
+        self.log.borrow()
+    }
+
+    pub fn log_mut(&self) -> RefMut<'_, Log> {
+        self.log.borrow_mut()
+    }
+
+    /// Offers a batch to the partition; the host hears the decision, now or when the batch is on disk.
+    pub fn append(self: &Rc<Self>, host: &Rc<dyn Host>, ticket: Ticket, part: &AppendPart) {
+        self.notice_failure(host);
+        let arrival = self.arrival(ticket, part);
+        self.step_with(host, Input::Append(arrival), Some(&part.batch));
+    }
+
+    /// The log may have failed outside of a write, at sealing a segment or removing one.
+    fn notice_failure(self: &Rc<Self>, host: &Rc<dyn Host>) {
+        let failure = self.log.borrow().failure().cloned();
+        if let Some(error) = failure.filter(|_| !self.machine().state().offline) {
+            self.fail(host, Input::StorageFailed, error);
+        }
+    }
+
+    fn arrival(&self, ticket: Ticket, part: &AppendPart) -> Arrival {
+        let header = &part.batch.header;
+        let stamped = header.attributes.timestamp_type() == TimestampType::LogAppendTime;
+        let log = self.log.borrow();
+        Arrival {
+            ticket,
+            offsets: i64::from(header.last_offset_delta) + 1,
+            bytes: part.batch.bytes.len() as u64,
+            log_append_time: if stamped { header.max_timestamp } else { Timestamp::NONE },
+            leader_epoch_expected: part.leader_epoch_expected,
+            sequence: sequence(&log, &part.batch),
+            too_large: part.batch.bytes.len() > log.config().segment_bytes as usize,
+        }
+    }
+
+    /// Moves the log start and returns it; files below it go later.
+    pub fn delete_records(self: &Rc<Self>, host: &Rc<dyn Host>, before: Option<Offset>) -> Result<Offset, ReadError> {
+        self.step(host, Input::DeleteRecords { before }).expect("deleting records has a result")
+    }
+
+    /// Takes no more requests, answering them with `reason`, and ends what is under way.
+    pub async fn close(self: &Rc<Self>, host: &Rc<dyn Host>, reason: Unavailable) {
+        let quiet = self.quiet.notified();
+        self.step(host, Input::Close(reason));
+        quiet.await;
+        self.sealed().await;
+    }
+
+    /// One step of the machine, and all it asks for. Returns what [`Output::Deleted`] brought.
+    pub fn step(self: &Rc<Self>, host: &Rc<dyn Host>, input: Input) -> Option<Result<Offset, ReadError>> {
+        self.step_with(host, input, None)
+    }
+
+    fn step_with(
+        self: &Rc<Self>,
+        host: &Rc<dyn Host>,
+        input: Input,
+        batch: Option<&ValidBatch>,
+    ) -> Option<Result<Offset, ReadError>> {
+        let mut outputs = self.spare.take();
+        self.machine.borrow_mut().step(runtime::now(), input, &mut outputs);
+        let mut deleted = None;
+        for output in outputs.drain(..) {
+            match output {
+                Output::Append { base, leader_epoch } => {
+                    self.append_to_log(base, leader_epoch, batch.expect("only a batch at hand is appended"));
+                    host.appended(self);
+                }
+                Output::Deleted { result } => deleted = Some(result),
+                other => self.run(host, other),
+            }
+        }
+        self.spare.set(outputs);
+        deleted
+    }
+
+    fn run(self: &Rc<Self>, host: &Rc<dyn Host>, output: Output) {
+        match output {
+            Output::StartWrite => runtime::spawn_in(Class::Data, self.clone().write(host.clone())),
+            Output::StartTrim => runtime::spawn_in(Class::Background, self.clone().trim(host.clone())),
+            Output::Answer { ticket, result } => host.decided(ticket, result),
+            Output::Arrived { wait, bytes } => host.arrived(wait, bytes),
+            Output::Disturbed { wait } => host.disturbed(wait),
+            Output::StartRemoval => runtime::spawn_in(Class::Background, self.clone().remove(host.clone())),
+            Output::AdvanceStart { to } => {
+                self.log.borrow_mut().advance_start(to);
+            }
+            Output::BeginEpoch(epoch) => self.log.borrow_mut().assign_epoch(epoch),
+            Output::WentOffline => self.say_offline(host),
+            Output::Quiet => self.quiet.notify_all(),
+            Output::Append { .. } | Output::Deleted { .. } => unreachable!("handled by the step itself"),
+        }
+    }
+
+    fn append_to_log(&self, base: Offset, leader_epoch: LeaderEpoch, batch: &ValidBatch) {
+        let appended = self.log.borrow_mut().append(batch, leader_epoch, runtime::wall_clock());
+        let appended = appended.expect("the log is sound and the batch was checked against it in this very turn");
+        assert!(appended.first == base && !appended.duplicate, "the log and its partition agree where it ends");
+    }
+
+    /// One write of the group commit. It first runs after its spawner yields, so it takes all of that turn's batches.
+    async fn write(self: Rc<Self>, host: Rc<dyn Host>) {
+        let result = self.write_pending().await;
+        self.io_ended(&host, result);
+    }
+
+    async fn write_pending(&self) -> Result<(), StorageError> {
+        let write = self.log.borrow_mut().begin_write();
+        let Some(write) = write else { return Ok(()) };
+        let written = write.run().await;
+        self.log.borrow_mut().finish_write(written).map(drop)
+    }
+
+    async fn trim(self: Rc<Self>, host: Rc<dyn Host>) {
+        let result = log::trim(&self.log).await;
+        host.tail_changed(&self);
+        self.io_ended(&host, result);
+    }
+
+    async fn remove(self: Rc<Self>, host: Rc<dyn Host>) {
+        let result = self.remove_segments().await;
+        self.io_ended(&host, result);
+    }
+
+    /// Removes what lies below the log start. Where that is everything, the log wants a new segment's file first.
+    async fn remove_segments(&self) -> Result<(), StorageError> {
+        self.sealed().await;
+        loop {
+            let deletion = self.log.borrow_mut().begin_deletion(runtime::wall_clock());
+            if let Some(deletion) = deletion {
+                let deleted = deletion.run().await;
+                let doomed = self.log.borrow_mut().finish_deletion(deleted)?;
+                self.unlink_later(doomed);
+            } else if self.log.borrow().has_pending() {
+                self.write_pending().await?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whoever reads the segments now may go on meanwhile.
+    fn unlink_later(&self, doomed: Doomed) {
+        let delay = Duration::from_millis(self.log.borrow().config().file_delete_delay_ms);
+        runtime::spawn_in(Class::Background, async move {
+            runtime::sleep(delay).await;
+            if let Err(error) = doomed.unlink().await {
+                tracing::warn!("deleted segments stay on disk until the next start: {error}");
+            }
+        });
+    }
+
+    fn io_ended(self: &Rc<Self>, host: &Rc<dyn Host>, result: Result<(), StorageError>) {
+        match result {
+            Err(error) => self.fail(host, Input::IoFailed, error),
+            Ok(()) => {
+                self.seal_if_due(host);
+                let (written, last_stable) = self.stable();
+                self.step(host, Input::IoDone { written, last_stable });
+            }
+        }
+    }
+
+    /// How far the log is written, and below where no transaction is open.
+    fn stable(&self) -> (Offset, Offset) {
+        let mut log = self.log.borrow_mut();
+        let written = log.written_offset();
+        log.advance_high_watermark(written);
+        (written, log.last_stable_offset(written))
+    }
+
+    /// Rolled segments get their final form beside the writes that follow.
+    fn seal_if_due(self: &Rc<Self>, host: &Rc<dyn Host>) {
+        if !self.sealing.get()
+            && let Some(seal) = self.log.borrow_mut().begin_seal()
+        {
+            self.sealing.set(true);
+            runtime::spawn_in(Class::Background, self.clone().seal(host.clone(), seal));
+        }
+    }
+
+    async fn seal(self: Rc<Self>, host: Rc<dyn Host>, first: Seal) {
+        let mut next = Some(first);
+        let mut result = Ok(());
+        while let Some(seal) = next {
+            let sealed = seal.run().await;
+            result = self.log.borrow_mut().finish_seal(sealed);
+            next = self.log.borrow_mut().begin_seal();
+        }
+        self.sealing.set(false);
+        self.seals.notify_all();
+        if let Err(error) = result {
+            self.fail(&host, Input::StorageFailed, error);
+        }
+    }
+
+    async fn sealed(&self) {
+        while self.sealing.get() {
+            self.seals.notified().await;
+        }
+    }
+
+    fn fail(self: &Rc<Self>, host: &Rc<dyn Host>, input: Input, error: StorageError) {
+        *self.failure.borrow_mut() = Some(error);
+        self.step(host, input);
+    }
+
+    fn say_offline(&self, host: &Rc<dyn Host>) {
+        let failure = self.failure.borrow().clone();
+        host.went_offline(&self.home, &failure.expect("a failure came before going offline"));
+    }
+
+    /// Leaves the files as a clean stop must, after [`Replica::close`].
+    pub async fn close_log(&self) -> Result<(), StorageError> {
+        log::close(&self.log).await
+    }
+
+    /// Time to look whether the files should be trimmed. Returns whether it will be time again.
+    pub fn sweep(self: &Rc<Self>, host: &Rc<dyn Host>) -> bool {
+        if self.log.borrow().is_settled() || self.log.borrow().failure().is_some() {
+            self.step(host, Input::Sweep);
+        }
+        self.machine().state().untrimmed_since.is_some()
+    }
+}
+
+/// What can be asked at once.
+impl Replica {
+    /// Bytes from an offset on that a client may read now.
+    pub fn bytes_readable(&self, from: Offset, enough: u64, isolation: Isolation) -> Result<u64, ReadError> {
+        let machine = self.machine();
+        machine.check_epoch(None)?;
+        let end = machine.check_read(from, isolation)?;
+        if from >= end {
+            return Ok(0);
+        }
+        let enough = usize::try_from(enough).unwrap_or(usize::MAX);
+        match self.log().plan_read(from, enough, end, true) {
+            Ok(ReadPlan::Ready(records)) => Ok(records.len() as u64),
+            // Not even in the tail any more: a fetch of it need not wait.
+            Ok(ReadPlan::Disk(_)) => Ok(u64::MAX),
+            Err(_) => Err(ReadError::OffsetOutOfRange),
+        }
+    }
+
+    /// The largest epoch not above `epoch`, and where it ends; `None` when our log cannot tell.
+    pub fn epoch_end(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
+        let (leader_epoch, end_offset) = self.log().end_offset_for_epoch(epoch);
+        (leader_epoch != LeaderEpoch::NONE).then_some(EpochEnd { leader_epoch, end_offset })
+    }
+
+    /// Where the log of a reader, having read up to `from` with `last_epoch`, parts from ours (KIP-595).
+    pub fn divergence(&self, from: Offset, last_epoch: Option<LeaderEpoch>) -> Result<Option<EpochEnd>, ReadError> {
+        let Some(last_epoch) = last_epoch else { return Ok(None) };
+        let end = self.epoch_end(last_epoch).ok_or(ReadError::OffsetOutOfRange)?;
+        let parts = end.leader_epoch < last_epoch || end.end_offset < from;
+        Ok(parts.then_some(end))
+    }
+
+    pub fn describe(&self) -> Description {
+        let machine = self.machine();
+        let state = machine.state();
+        Description {
+            partition: self.home.partition,
+            topic: self.home.topic.clone(),
+            log_dir: self.home.log_dir,
+            size: self.log().size(),
+            leader_epoch: state.leader_epoch,
+            log_start_offset: state.log_start,
+            high_watermark: state.high_watermark,
+            log_end_offset: state.log_end,
+            offline: state.offline,
+        }
+    }
+
+    pub fn checkpoint(&self, sound: bool) -> PartitionCheckpoint {
+        let machine = self.machine();
+        let state = machine.state();
+        PartitionCheckpoint {
+            partition: self.home.partition,
+            topic: self.home.topic.clone(),
+            log_dir: self.home.log_dir,
+            recovery_point: self.log().recovery_point(),
+            log_start_offset: state.log_start,
+            high_watermark: state.high_watermark,
+            sound: sound && !state.offline,
+        }
+    }
+}
+
+fn sequence(log: &Log, batch: &ValidBatch) -> Sequence {
+    match log.producers().check(&batch.header) {
+        Ok(Admission::New) => Sequence::Follows,
+        Ok(Admission::Duplicate(before)) => {
+            Sequence::Duplicate { base: before.first_offset(), last: before.last_offset, timestamp: before.timestamp }
+        }
+        Err(ProducerError::OutOfOrderSequence { .. }) => Sequence::OutOfOrder,
+        Err(ProducerError::InvalidEpoch { .. }) => Sequence::Fenced,
+    }
+}

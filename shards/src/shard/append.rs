@@ -1,0 +1,89 @@
+//! Append requests: given to their partitions in the order they came, before anything else is done.
+
+use super::Shard;
+use super::appends::Appends;
+use super::responder::Responder;
+use crate::error::AppendError;
+use crate::log::StorageError;
+use crate::message::{AppendPart, AppendResult, Reply};
+use crate::partition::driver::{Home, Host, Replica};
+use crate::partition::{Ticket, WaitId};
+use crate::types::TopicPartition;
+use std::rc::Rc;
+
+impl Shard {
+    pub(super) fn append(&self, parts: &[AppendPart], responder: Responder) {
+        if parts.is_empty() {
+            return responder.reply(Reply::Append(Vec::new()));
+        }
+        let host = self.host();
+        let slot = self.appends.borrow_mut().open(parts.len(), responder);
+        for (index, part) in parts.iter().enumerate() {
+            let ticket = Appends::ticket(slot, index);
+            match self.replica(part.partition) {
+                Ok(replica) => replica.append(&host, ticket, part),
+                Err(unavailable) => self.decide(ticket, Err(AppendError::from(unavailable))),
+            }
+        }
+    }
+
+    fn decide(&self, ticket: Ticket, result: AppendResult) {
+        self.appends.borrow_mut().decide(ticket, result);
+    }
+
+    /// Lets go of the longest unused tails when all together exceed their budget.
+    fn charge_tail(&self, partition: TopicPartition, bytes: usize) {
+        self.tails.borrow_mut().appended(partition, bytes);
+        loop {
+            let victim = self.tails.borrow_mut().victim();
+            match victim.map(|partition| self.replica(partition)) {
+                None => return,
+                Some(Ok(replica)) => {
+                    replica.log_mut().shrink_tail(0);
+                }
+                Some(Err(_)) => {}
+            }
+        }
+    }
+}
+
+impl Host for Shard {
+    fn decided(&self, ticket: Ticket, result: AppendResult) {
+        self.decide(ticket, result);
+    }
+
+    fn arrived(&self, wait: WaitId, bytes: u64) {
+        let finished = self.waits.borrow_mut().arrived(wait, bytes);
+        self.finish_wait(finished);
+    }
+
+    fn disturbed(&self, wait: WaitId) {
+        let finished = self.waits.borrow_mut().disturbed(wait);
+        self.finish_wait(finished);
+    }
+
+    fn appended(&self, replica: &Rc<Replica>) {
+        let bytes = replica.log().tail_bytes();
+        self.charge_tail(replica.home().partition, bytes);
+        self.list_for_sweep(replica);
+    }
+
+    fn tail_changed(&self, replica: &Replica) {
+        let bytes = replica.log().tail_bytes();
+        self.tails.borrow_mut().shrunk(replica.home().partition, bytes);
+    }
+
+    fn went_offline(&self, home: &Home, cause: &StorageError) {
+        let first = self.failed_dirs.borrow_mut().insert(home.log_dir.0);
+        let directory = &home.directory;
+        if first {
+            let path = self.settings.log_dirs[usize::from(home.log_dir.0)].path().display();
+            tracing::error!(
+                "log directory {path} failed at {directory}: {cause}; appends there are refused with \
+                 KAFKA_STORAGE_ERROR until the broker restarts, what was acknowledged stays readable"
+            );
+        } else {
+            tracing::debug!("{directory} went offline: {cause}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Changes of which partitions live here: opened, reconfigured, led at a new epoch, deleted. Made in the order they
+//! came, by one task that is there only while there are any.
+
+use super::Shard;
+use super::responder::Responder;
+use crate::error::{ChangeError, Unavailable};
+use crate::limits::{OPENS_AT_ONCE, TAIL_SHARE};
+use crate::log::{self, Log, Opening, names, partition_metadata};
+use crate::message::{LogDirIndex, OpenPartition, PartitionChange, Reply};
+use crate::partition::Input;
+use crate::partition::driver::{Home, Replica};
+use crate::runtime::{self, Class, Directory};
+use crate::types::{TopicId, TopicPartition};
+use futures_util::stream::{self, StreamExt};
+use std::fmt::Display;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A partition that the shard was told of.
+pub(super) enum Slot {
+    Opening,
+    Open(Rc<Replica>),
+    /// Its log could not be opened; said when it was tried.
+    Failed(Home),
+}
+
+impl Slot {
+    pub(super) fn replica(&self) -> Option<&Rc<Replica>> {
+        match self {
+            Self::Open(replica) => Some(replica),
+            Self::Opening | Self::Failed(_) => None,
+        }
+    }
+}
+
+impl Shard {
+    pub(super) fn change(self: &Rc<Self>, changes: Vec<PartitionChange>, responder: Responder) {
+        self.announce(&changes);
+        self.changes.borrow_mut().push_back((changes, responder));
+        if !self.changing.replace(true) {
+            runtime::spawn_in(Class::Control, self.clone().make_changes());
+        }
+    }
+
+    /// From now on requests for a partition to be opened hear that it is not ready, and not that it is unknown.
+    fn announce(&self, changes: &[PartitionChange]) {
+        let mut slots = self.slots.borrow_mut();
+        for change in changes {
+            if let PartitionChange::Open(open) = change {
+                slots.entry(open.partition).or_insert(Slot::Opening);
+            }
+        }
+    }
+
+    async fn make_changes(self: Rc<Self>) {
+        loop {
+            let next = self.changes.borrow_mut().pop_front();
+            let Some((changes, responder)) = next else { break };
+            let mut results = Vec::with_capacity(changes.len());
+            for run in changes.chunk_by(|a, b| is_open(a) && is_open(b)) {
+                let run = stream::iter(run).map(|change| self.make_change(change));
+                results.extend(run.buffered(OPENS_AT_ONCE).collect::<Vec<_>>().await);
+            }
+            responder.reply(Reply::Change(results));
+        }
+        self.changing.set(false);
+        self.changes_made.notify_all();
+    }
+
+    async fn make_change(&self, change: &PartitionChange) -> Result<(), ChangeError> {
+        if self.stopping.get() {
+            return Err(ChangeError::ShuttingDown);
+        }
+        match change {
+            PartitionChange::Open(open) => self.open(open).await,
+            PartitionChange::Reconfigure { partition, config } => {
+                self.known(*partition)?.log_mut().reconfigure(config.clone());
+                Ok(())
+            }
+            PartitionChange::LeaderEpoch { partition, epoch } => {
+                self.known(*partition)?.step(&self.host(), Input::LeaderEpoch(*epoch));
+                Ok(())
+            }
+            PartitionChange::Delete { partition } => self.delete(*partition).await,
+            PartitionChange::Discard { log_dir, name } => {
+                self.remove_later(self.log_dir(*log_dir)?.clone(), name.clone(), Duration::ZERO);
+                Ok(())
+            }
+        }
+    }
+
+    fn known(&self, partition: TopicPartition) -> Result<Rc<Replica>, ChangeError> {
+        self.replica(partition).map_err(|_| ChangeError::UnknownPartition)
+    }
+
+    fn log_dir(&self, index: LogDirIndex) -> Result<&Directory, ChangeError> {
+        let missing = || ChangeError::Storage(format!("there is no log directory {}", index.0));
+        self.settings.log_dirs.get(usize::from(index.0)).ok_or_else(missing)
+    }
+
+    /// A partition that is open already stays as it is.
+    async fn open(&self, open: &OpenPartition) -> Result<(), ChangeError> {
+        if self.replica(open.partition).is_ok() {
+            return Ok(());
+        }
+        let home = Home {
+            partition: open.partition,
+            topic: open.topic.clone(),
+            log_dir: open.log_dir,
+            directory: names::directory(&open.topic, open.partition.partition),
+        };
+        let opened = self.open_log(open, &home).await;
+        let (slot, result) = match opened {
+            Ok(log) => (Slot::Open(Rc::new(Replica::new(home, open.leader_epoch, log))), Ok(())),
+            Err(error) => {
+                tracing::error!("{} does not open: {error}", home.directory);
+                (Slot::Failed(home), Err(error))
+            }
+        };
+        self.slots.borrow_mut().insert(open.partition, slot);
+        result
+    }
+
+    async fn open_log(&self, open: &OpenPartition, home: &Home) -> Result<Log, ChangeError> {
+        let log_dir = self.log_dir(open.log_dir)?;
+        let directory = own_directory(log_dir, home).await?;
+        let how = Opening {
+            clean: open.clean,
+            recovery_point: open.recovery_point,
+            log_start: open.log_start,
+            now: runtime::wall_clock(),
+        };
+        let mut log = Log::open(directory, open.config.clone(), how).await.map_err(storage)?;
+        log.set_tail_share(self.settings.tail_bytes_max / TAIL_SHARE);
+        Ok(log)
+    }
+
+    /// Serves the partition no more, and renames its directory; the files go after `file.delete.delay.ms`.
+    async fn delete(&self, partition: TopicPartition) -> Result<(), ChangeError> {
+        let slot = self.slots.borrow_mut().remove(&partition).ok_or(ChangeError::UnknownPartition)?;
+        self.tails.borrow_mut().removed(partition);
+        let (home, delay_ms) = match slot {
+            Slot::Opening => return Ok(()),
+            Slot::Failed(home) => (home, 0),
+            Slot::Open(replica) => {
+                replica.close(&self.host(), Unavailable::UnknownPartition).await;
+                let delay_ms = replica.log().config().file_delete_delay_ms;
+                (replica.home().clone(), delay_ms)
+            }
+        };
+        let log_dir = self.log_dir(home.log_dir)?;
+        let unique = u128::from(runtime::random_u64()) << 64 | u128::from(runtime::random_u64());
+        let name = log::retire(log_dir, &home.topic, partition.partition, unique).await.map_err(storage)?;
+        self.remove_later(log_dir.clone(), name, Duration::from_millis(delay_ms));
+        Ok(())
+    }
+
+    /// When the process stops earlier, the next start finds the directory by its name and discards it.
+    fn remove_later(&self, log_dir: Directory, name: String, delay: Duration) {
+        runtime::spawn_in(Class::Background, async move {
+            runtime::sleep(delay).await;
+            if let Err(error) = log::discard(&log_dir, &name).await {
+                tracing::warn!("{name} stays on disk until the next start: {error}");
+            }
+        });
+    }
+}
+
+fn is_open(change: &PartitionChange) -> bool {
+    matches!(change, PartitionChange::Open(_))
+}
+
+/// The partition's directory, new or its own; what lies there of another topic of that name is put aside.
+async fn own_directory(log_dir: &Directory, home: &Home) -> Result<Directory, ChangeError> {
+    let name = &home.directory;
+    let mut directory = log_dir.create_dir(name).await.map_err(storage)?;
+    let written = match partition_metadata::read_topic_id(&directory).await.map_err(storage)? {
+        Some(Ok(topic)) => Some(topic),
+        Some(Err(malformed)) => return Err(ChangeError::Storage(format!("{name}/partition.metadata: {malformed}"))),
+        None => None,
+    };
+    if let Some(other) = written.filter(|topic| *topic != home.partition.topic) {
+        directory = put_aside(log_dir, home, other).await?;
+    }
+    if written != Some(home.partition.topic) {
+        partition_metadata::write_topic_id(&directory, home.partition.topic).await.map_err(storage)?;
+        log_dir.sync().await.map_err(storage)?;
+    }
+    Ok(directory)
+}
+
+/// Renames a directory that belongs to a topic the metadata does not know, as Kafka does, and makes a new one.
+async fn put_aside(log_dir: &Directory, home: &Home, other: TopicId) -> Result<Directory, ChangeError> {
+    let name = &home.directory;
+    let stray = format!("{name}.{}-stray", other.0.simple());
+    tracing::warn!("{name} belongs to topic id {other}, which is no longer this topic's: renamed to {stray}");
+    log_dir.rename(name, &stray).await.map_err(storage)?;
+    log_dir.create_dir(name).await.map_err(storage)
+}
+
+fn storage(error: impl Display) -> ChangeError {
+    ChangeError::Storage(error.to_string())
+}

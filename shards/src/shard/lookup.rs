@@ -1,0 +1,108 @@
+//! Questions about offsets: by time, by leader epoch, where a log starts and ends; and moving the start.
+
+use super::Shard;
+use super::responder::Responder;
+use crate::error::Unavailable;
+use crate::log::{Lookup, LookupPlan};
+use crate::message::{
+    DeleteRecordsPart, Description, EpochEndPart, EpochEndResult, ListOffsetsPart, ListOffsetsResult, ListedOffset,
+    OffsetQuery, Reply,
+};
+use crate::partition::State;
+use crate::partition::driver::Replica;
+use crate::runtime;
+use crate::types::{Offset, TopicPartition};
+use futures_util::FutureExt;
+use std::rc::Rc;
+
+/// An answer, or the search it takes.
+enum Listing {
+    Known(ListedOffset),
+    Search(LookupPlan),
+}
+
+impl Shard {
+    pub(super) fn list_offsets(self: &Rc<Self>, parts: &[ListOffsetsPart], responder: Responder) {
+        let listings: Vec<_> = parts.iter().map(|part| self.plan_listing(part)).collect();
+        let at_once = !listings.iter().any(|listing| matches!(listing, Ok(Listing::Search(_))));
+        let answer = async move {
+            let mut results = Vec::with_capacity(listings.len());
+            for listing in listings {
+                results.push(finish_listing(listing).await);
+            }
+            responder.reply(Reply::ListOffsets(results));
+        };
+        match at_once {
+            true => answer.now_or_never().expect("no search was planned"),
+            false => runtime::spawn(answer),
+        }
+    }
+
+    fn plan_listing(&self, part: &ListOffsetsPart) -> Result<Listing, Unavailable> {
+        let replica = self.replica(part.partition)?;
+        replica.machine().check_epoch(part.current_leader_epoch)?;
+        let machine = replica.machine();
+        let below = machine.state().readable_end(part.isolation);
+        let search = |what| Ok(Listing::Search(replica.log().plan_lookup(what, below)));
+        match part.query {
+            OffsetQuery::Latest => Ok(Listing::Known(latest(machine.state(), below))),
+            OffsetQuery::Earliest | OffsetQuery::EarliestLocal => Ok(Listing::Known(earliest(&replica))),
+            OffsetQuery::LatestTiered => Ok(Listing::Known(ListedOffset::default())),
+            OffsetQuery::MaxTimestamp => search(Lookup::MaxTimestamp),
+            OffsetQuery::At(timestamp) => search(Lookup::At(timestamp)),
+        }
+    }
+
+    pub(super) fn epoch_end(&self, parts: &[EpochEndPart]) -> Reply {
+        let end = |part: &EpochEndPart| -> EpochEndResult {
+            let replica = self.replica(part.partition)?;
+            replica.machine().check_epoch(part.current_leader_epoch)?;
+            Ok(replica.epoch_end(part.leader_epoch))
+        };
+        Reply::EpochEnd(parts.iter().map(end).collect())
+    }
+
+    pub(super) fn delete_records(&self, parts: &[DeleteRecordsPart]) -> Reply {
+        let delete = |part: &DeleteRecordsPart| {
+            let replica = self.replica(part.partition)?;
+            replica.delete_records(&self.host(), part.before)
+        };
+        Reply::DeleteRecords(parts.iter().map(delete).collect())
+    }
+
+    pub(super) fn describe(&self, which: Option<Vec<TopicPartition>>) -> Reply {
+        let replicas = match which {
+            None => self.replicas(),
+            Some(which) => which.into_iter().filter_map(|partition| self.replica(partition).ok()).collect(),
+        };
+        Reply::Describe(replicas.iter().map(|replica| replica.describe()).collect::<Vec<Description>>())
+    }
+}
+
+fn latest(state: &State, end: Offset) -> ListedOffset {
+    ListedOffset { timestamp: None, offset: Some(end), leader_epoch: Some(state.leader_epoch) }
+}
+
+fn earliest(replica: &Replica) -> ListedOffset {
+    let start = replica.machine().state().log_start;
+    ListedOffset { timestamp: None, offset: Some(start), leader_epoch: replica.log().epochs().epoch_at(start) }
+}
+
+async fn finish_listing(listing: Result<Listing, Unavailable>) -> ListOffsetsResult {
+    let search = match listing? {
+        Listing::Known(listed) => return Ok(listed),
+        Listing::Search(search) => search,
+    };
+    match search.run().await {
+        Ok(None) => Ok(ListedOffset::default()),
+        Ok(Some(found)) => Ok(ListedOffset {
+            timestamp: Some(found.timestamp),
+            offset: Some(found.offset),
+            leader_epoch: Some(found.leader_epoch),
+        }),
+        Err(error) => {
+            tracing::warn!("a search by timestamp failed: {error}");
+            Err(Unavailable::Storage)
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Read requests: parts in their order under one budget of bytes, from memory at once, from disk one after another.
+
+use super::Shard;
+use super::responder::Responder;
+use crate::error::{ReadError, Unavailable};
+use crate::log::{DiskRead, ReadPlan, Records};
+use crate::message::{ReadOk, ReadPart, ReadRequest, ReadResult, Reply};
+use crate::partition::driver::Replica;
+use crate::runtime;
+use std::rc::Rc;
+
+/// A read request on its way through its parts.
+struct Reading {
+    request: ReadRequest,
+    results: Vec<ReadResult>,
+    bytes_left: usize,
+    /// No part has had data yet: the next that has returns a whole batch however large (KIP-74).
+    at_least_one: bool,
+}
+
+/// A part that has to go to the disk, and its answer but for the records.
+struct Pending {
+    disk: DiskRead,
+    answer: ReadOk,
+}
+
+impl Shard {
+    pub(super) fn read(self: &Rc<Self>, request: ReadRequest, responder: Responder) {
+        let mut reading = Reading {
+            results: Vec::with_capacity(request.parts.len()),
+            bytes_left: request.max_bytes,
+            at_least_one: request.min_one,
+            request,
+        };
+        match self.read_until_disk(&mut reading) {
+            None => responder.reply(Reply::Read(reading.results)),
+            Some(pending) => runtime::spawn(self.clone().read_from_disk(reading, pending, responder)),
+        }
+    }
+
+    async fn read_from_disk(self: Rc<Self>, mut reading: Reading, first: Pending, responder: Responder) {
+        let mut next = Some(first);
+        while let Some(Pending { disk, answer }) = next {
+            let result = match disk.run().await {
+                Ok(records) => Ok(ReadOk { records, ..answer }),
+                Err(error) => {
+                    tracing::warn!("a read from disk failed: {error}");
+                    Err(ReadError::Unavailable(Unavailable::Storage))
+                }
+            };
+            reading.push(result);
+            next = self.read_until_disk(&mut reading);
+        }
+        responder.reply(Reply::Read(reading.results));
+    }
+
+    /// Answers parts until one needs the disk.
+    fn read_until_disk(&self, reading: &mut Reading) -> Option<Pending> {
+        while let Some(part) = reading.request.parts.get(reading.results.len()) {
+            match self.plan(part, reading) {
+                Ok((answer, ReadPlan::Disk(disk))) => return Some(Pending { disk, answer }),
+                Ok((answer, ReadPlan::Ready(records))) => reading.push(Ok(ReadOk { records, ..answer })),
+                Err(error) => reading.push(Err(error)),
+            }
+        }
+        None
+    }
+
+    fn plan(&self, part: &ReadPart, reading: &Reading) -> Result<(ReadOk, ReadPlan), ReadError> {
+        let replica = self.replica(part.partition)?;
+        let max_bytes = part.max_bytes.min(reading.bytes_left);
+        plan(&replica, part, max_bytes, reading.at_least_one)
+    }
+}
+
+fn plan(
+    replica: &Replica,
+    part: &ReadPart,
+    max_bytes: usize,
+    at_least_one: bool,
+) -> Result<(ReadOk, ReadPlan), ReadError> {
+    let machine = replica.machine();
+    machine.check_epoch(part.current_leader_epoch)?;
+    let diverging = replica.divergence(part.from, part.last_fetched_epoch)?;
+    let state = machine.state();
+    let answer = ReadOk {
+        records: Records::default(),
+        high_watermark: state.high_watermark,
+        last_stable_offset: state.last_stable,
+        log_start_offset: state.log_start,
+        diverging,
+        aborted: Vec::new(),
+    };
+    let below = machine.check_read(part.from, part.isolation)?;
+    let nothing = diverging.is_some() || part.from >= below || (max_bytes == 0 && !at_least_one);
+    if nothing {
+        return Ok((answer, ReadPlan::Ready(Records::default())));
+    }
+    let plan = replica.log().plan_read(part.from, max_bytes, below, at_least_one);
+    Ok((answer, plan.map_err(|_| ReadError::OffsetOutOfRange)?))
+}
+
+impl Reading {
+    fn push(&mut self, result: ReadResult) {
+        if let Ok(ReadOk { records, .. }) = &result {
+            self.bytes_left = self.bytes_left.saturating_sub(records.len());
+            self.at_least_one &= records.is_empty();
+        }
+        self.results.push(result);
+    }
+}

@@ -1,0 +1,49 @@
+//! The end of a shard: writes finish, logs close, and the offsets for the checkpoint files are handed back.
+
+use super::Shard;
+use super::responder::Responder;
+use crate::error::Unavailable;
+use crate::limits::OPENS_AT_ONCE;
+use crate::message::{PartitionCheckpoint, Reply};
+use crate::partition::driver::Replica;
+use crate::runtime::{self, Class};
+use futures_util::stream::{self, StreamExt};
+use std::rc::Rc;
+
+impl Shard {
+    pub(super) fn checkpoint(&self) -> Vec<PartitionCheckpoint> {
+        self.replicas().iter().map(|replica| replica.checkpoint(true)).collect()
+    }
+
+    pub(super) fn shutdown(self: &Rc<Self>, responder: Responder) {
+        self.stopping.set(true);
+        self.cancel_all_waits();
+        self.deadline.notify_all();
+        runtime::spawn_in(Class::Control, self.clone().close_all(responder));
+    }
+
+    async fn close_all(self: Rc<Self>, responder: Responder) {
+        while self.changing.get() {
+            self.changes_made.notified().await;
+        }
+        let replicas = self.replicas();
+        let closings = stream::iter(&replicas).map(|replica| self.close(replica));
+        let checkpoints = closings.buffer_unordered(OPENS_AT_ONCE).collect().await;
+        self.slots.borrow_mut().clear();
+        self.unswept.borrow_mut().clear();
+        responder.reply(Reply::Shutdown(checkpoints));
+        self.stopped.notify_one();
+    }
+
+    async fn close(&self, replica: &Rc<Replica>) -> PartitionCheckpoint {
+        replica.close(&self.host(), Unavailable::ShuttingDown).await;
+        let sound = match replica.close_log().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!("{} is not closed in order: {error}", replica.home().directory);
+                false
+            }
+        };
+        replica.checkpoint(sound)
+    }
+}
