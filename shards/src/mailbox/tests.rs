@@ -9,7 +9,10 @@ use std::time::Duration;
 const A: ShardId = ShardId(0);
 const B: ShardId = ShardId(1);
 
-fn pair<Q: Send + 'static, R: Send + 'static>() -> (Rc<Port<Q, R>>, Rc<Port<Q, R>>) {
+type Shared<Q, R> = Rc<Port<Q, R>>;
+
+/// The ports of shards A and B, both on this thread.
+fn pair<Q: Send + 'static, R: Send + 'static>() -> (Shared<Q, R>, Shared<Q, R>) {
     let mut berths = Mesh::<Q, R>::new(2).into_iter();
     (Rc::new(berths.next().unwrap().attach()), Rc::new(berths.next().unwrap().attach()))
 }

@@ -172,3 +172,6 @@ fn check(name: &str) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

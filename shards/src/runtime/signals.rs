@@ -56,3 +56,21 @@ impl Signals {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::executors::tests::on_executor;
+
+    #[test]
+    fn a_signal_reaches_the_task_that_waits() {
+        let signals = watch().unwrap();
+        let received = on_executor(move || async move {
+            crate::runtime::spawn(async {
+                signal_hook::low_level::raise(SIGTERM).expect("a process may signal itself");
+            });
+            signals.received().await
+        });
+        assert_eq!(received, Signal::Terminate);
+    }
+}
