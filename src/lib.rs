@@ -3,5 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod controller;
+pub mod exchange;
 pub mod metadata;
+pub mod network;
 pub mod server;

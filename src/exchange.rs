@@ -1,0 +1,87 @@
+//! What passes between a connection and the handlers: a frame goes in, an answer comes out.
+
+use bytes::Bytes;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+
+/// The other end of a connection, and what it said about itself.
+pub struct Peer {
+    pub address: SocketAddr,
+    /// Name of the listener it came in by: decides which endpoints Metadata tells it.
+    pub listener: Rc<str>,
+    /// Unique in this process.
+    pub connection: u64,
+    software: RefCell<String>,
+    cut: Cell<bool>,
+}
+
+impl Peer {
+    pub fn new(address: SocketAddr, listener: Rc<str>, connection: u64) -> Self {
+        Self { address, listener, connection, software: RefCell::default(), cut: Cell::new(false) }
+    }
+
+    /// Name and version of the client's software, as ApiVersions v3 carried them (KIP-511).
+    pub fn software(&self) -> String {
+        self.software.borrow().clone()
+    }
+
+    pub fn set_software(&self, name: &str, version: &str) {
+        *self.software.borrow_mut() = format!("{name} {version}");
+    }
+
+    /// True once the connection is gone; long waits on its behalf may stop.
+    pub fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    pub fn set_cut(&self) {
+        self.cut.set(true);
+    }
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub enum Answer {
+    /// A whole frame to send, length prefix included, in pieces.
+    Reply(Vec<Bytes>),
+    /// Nothing is sent (produce with acks=0).
+    Silence,
+    /// The connection closes once earlier answers have left.
+    Close(Closing),
+}
+
+/// Why a request ends its connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Closing {
+    #[error("request of {0} bytes has no complete header")]
+    NoHeader(usize),
+    #[error("api key {0} is not served")]
+    UnknownApi(i16),
+    #[error("{api} version {version} is not served")]
+    UnservedVersion { api: &'static str, version: i16 },
+    #[error("{api} version {version} does not parse: {reason}")]
+    Unparsable { api: &'static str, version: i16, reason: String },
+    #[error("{api} version {version}: the answer does not encode: {reason}")]
+    Unencodable { api: &'static str, version: i16, reason: String },
+    #[error("{api} was asked for without acknowledgement and failed: {reason}")]
+    Unacknowledged { api: &'static str, reason: String },
+}
+
+/// One request under way.
+pub type Serving = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// Serves the requests of one shard's connections.
+pub trait Dispatch {
+    /// Starts a request. `frame` lacks the length prefix. The first poll does everything that must happen in order of
+    /// arrival; the future is polled once before the next frame of the connection is begun.
+    fn serve(&self, frame: Bytes, from: &Rc<Peer>) -> Serving;
+
+    /// Completes when requests may be taken on; at once unless the way to another shard is full.
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+
+    /// False when [`Dispatch::room`] would wait.
+    fn has_room(&self) -> bool;
+}

@@ -1,0 +1,15 @@
+//! Sockets: accepts connections, cuts their bytes into frames, sends answers in order.
+//!
+//! Knows no Kafka request: frames go to the [`crate::exchange::Dispatch`] it is given.
+
+mod connection;
+mod connections;
+mod counts;
+mod frames;
+mod listener;
+mod log_limit;
+mod replies;
+
+pub use connections::{Connections, Settings};
+pub use counts::{ConnectionCounts, ConnectionLimits};
+pub use listener::{Incoming, accept_loop};
