@@ -1,0 +1,142 @@
+use super::*;
+use odradek_shards::types::{Offset, PartitionIndex};
+
+/// A directory under the system's temporary one, removed when dropped.
+struct TempDir(PathBuf);
+
+impl TempDir {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("odradek-{}", Uuid::new_v4()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn config(&self, text: &str) -> BrokerConfig {
+        let root = self.0.display();
+        BrokerConfig::for_tests(&format!("log.dirs={root}/a,{root}/b\n{text}").replace("$", &root.to_string()))
+    }
+
+    fn refusal(&self) -> String {
+        open(&self.config("")).unwrap_err().to_string()
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn meta(node_id: i32, cluster_id: &str, directory_id: &str) -> String {
+    format!("version=1\nnode.id={node_id}\ncluster.id={cluster_id}\ndirectory.id={directory_id}\n")
+}
+
+const ID_1: &str = "WEnX-TmHwsvD7osp92tt5w";
+const ID_2: &str = "ZcV1w0tjriqI1256jXecNg";
+
+#[test]
+fn the_first_start_makes_directories_and_ids_that_the_next_one_finds() {
+    let temp = TempDir::new();
+    let config = temp.config("");
+    let first = open(&config).unwrap();
+    assert_eq!(first.cluster_id.len(), 22);
+    assert_eq!((first.dirs.len(), first.metadata), (2, 0));
+    assert_ne!(first.dirs[0].directory_id, first.dirs[1].directory_id);
+    assert!(!first.dirs[0].is_clean);
+    let ids = |dirs: &LogDirs| dirs.dirs.iter().map(|dir| dir.directory_id).collect::<Vec<_>>();
+    let (cluster_id, directory_ids) = (first.cluster_id.clone(), ids(&first));
+    drop(first);
+    let second = open(&config).unwrap();
+    assert_eq!((&second.cluster_id, ids(&second)), (&cluster_id, directory_ids));
+}
+
+#[test]
+fn a_directory_is_held_until_the_process_lets_go() {
+    let temp = TempDir::new();
+    let held = open(&temp.config("")).unwrap();
+    assert!(temp.refusal().contains("held by another process"));
+    drop(held);
+    open(&temp.config("")).unwrap();
+}
+
+#[test]
+fn the_metadata_log_may_have_a_directory_of_its_own() {
+    let temp = TempDir::new();
+    let mut dirs = open(&temp.config("metadata.log.dir=$/m")).unwrap();
+    assert_eq!((dirs.dirs.len(), dirs.metadata), (3, 2));
+    let places: Vec<_> = (0..4).map(|index| dirs.place("t", PartitionIndex(index)).log_dir).collect();
+    assert_eq!(places, [0, 1, 0, 1]);
+}
+
+#[test]
+fn data_of_another_node_is_refused_and_left_alone() {
+    let temp = TempDir::new();
+    temp.write("a/.kafka_cleanshutdown", "");
+    temp.write("b/meta.properties", &meta(2, "c", ID_1));
+    let message = temp.refusal();
+    assert!(message.contains("/b/meta.properties: node.id is 2, but this node is 1; set node.id=2"), "{message}");
+    assert!(temp.0.join("a/.kafka_cleanshutdown").exists());
+    assert!(!temp.0.join("a/meta.properties").exists());
+}
+
+#[test]
+fn directories_of_two_clusters_and_copies_are_refused() {
+    let temp = TempDir::new();
+    temp.write("a/meta.properties", &meta(1, "c", ID_1));
+    temp.write("b/meta.properties", &meta(1, "d", ID_2));
+    assert!(temp.refusal().contains("cluster.id is d, but"));
+    temp.write("b/meta.properties", &meta(1, "c", ID_1));
+    assert!(temp.refusal().contains("directory.id is that of"));
+}
+
+#[test]
+fn a_new_directory_joins_the_cluster_of_the_others() {
+    let temp = TempDir::new();
+    temp.write("b/meta.properties", &meta(1, "c", ID_1));
+    assert_eq!(open(&temp.config("")).unwrap().cluster_id, "c");
+    let written = fs::read_to_string(temp.0.join("a/meta.properties")).unwrap();
+    assert!(written.contains("cluster.id=c\n"), "{written}");
+}
+
+#[test]
+fn logs_without_an_owner_are_refused() {
+    let temp = TempDir::new();
+    temp.write("a/topic-0/x", "");
+    assert!(temp.refusal().contains("holds logs but no meta.properties"));
+}
+
+#[test]
+fn a_file_in_the_place_of_a_directory_is_refused_with_the_remedy() {
+    let temp = TempDir::new();
+    temp.write("b", "");
+    let message = temp.refusal();
+    assert!(message.contains("/b: ") && message.contains("set log.dirs to another directory"), "{message}");
+}
+
+#[test]
+fn what_the_last_run_left_is_found_by_partition() {
+    let temp = TempDir::new();
+    temp.write("b/meta.properties", &meta(1, "c", ID_1));
+    temp.write("b/my-topic-3/x", "");
+    temp.write("b/__cluster_metadata-0/x", "");
+    temp.write("b/gone-0.0123456789abcdef0123456789abcdef-delete/x", "");
+    temp.write("b/.kafka_cleanshutdown", r#"{"version":0,"brokerEpoch":12}"#);
+    temp.write("b/recovery-point-offset-checkpoint", "0\n1\nmy-topic 3 70\n");
+    temp.write("b/log-start-offset-checkpoint", "");
+    temp.write("b/replication-offset-checkpoint", "nonsense");
+    let dirs = open(&temp.config("")).unwrap();
+    let home = dirs.home("my-topic", PartitionIndex(3)).unwrap();
+    assert_eq!((home.log_dir, home.is_clean), (1, true));
+    assert_eq!((home.recovery_point, home.log_start, home.high_watermark), (Offset(70), Offset(0), Offset(0)));
+    assert_eq!(dirs.home("my-topic", PartitionIndex(4)), None);
+    assert_eq!(dirs.dirs[1].broker_epoch, Some(12));
+    assert_eq!(dirs.dirs[1].partitions.len(), 1);
+    assert_eq!(dirs.dirs[1].doomed, ["gone-0.0123456789abcdef0123456789abcdef-delete"]);
+    assert!(!temp.0.join("b/.kafka_cleanshutdown").exists());
+}
