@@ -64,6 +64,7 @@ fn read_field(message: &Message, field: &Field) -> String {
         Kind::String => format!("self.{ident} = r.nullable_string({f}, {nullable})?;"),
         Kind::Bytes => format!("self.{ident} = r.nullable_bytes({f}, {nullable})?;"),
         Kind::Records => format!("self.{ident} = r.nullable_records({f}, {nullable})?;"),
+        Kind::Struct(_) if field.tag.is_some() => format!("self.{ident} = r.nullable_tagged_struct(v, {f})?;"),
         Kind::Struct(_) => format!("self.{ident} = r.nullable_struct(v, {f}, {nullable})?;"),
         Kind::Array(_) => format!("self.{ident} = r.nullable_array(v, {f}, {nullable})?;"),
     }
@@ -146,6 +147,9 @@ fn write_field(message: &Message, field: &Field) -> String {
         Kind::String => format!("w.nullable_string(self.{ident}.as_ref(), {f})?;"),
         Kind::Bytes => format!("w.nullable_bytes(self.{ident}.as_ref(), {f})?;"),
         Kind::Records => format!("w.nullable_records(self.{ident}.as_ref(), {f})?;"),
+        Kind::Struct(_) if field.tag.is_some() => {
+            format!("w.nullable_tagged_struct(self.{ident}.as_ref(), v, {f})?;")
+        }
         Kind::Struct(_) => {
             let nullable = boolean(field.nullable, message.valid);
             format!("w.nullable_struct(self.{ident}.as_ref(), v, {f}, {nullable})?;")

@@ -163,12 +163,18 @@ impl Reader {
         flexible: bool,
         nullable: bool,
     ) -> Result<Option<T>, DecodeError> {
-        if nullable && self.i8()? < 0 {
-            return Ok(None);
-        }
-        let mut value = T::default();
-        value.read(self, version, flexible)?;
-        Ok(Some(value))
+        let present = !nullable || self.i8()? >= 0;
+        if present { self.structure(version, flexible).map(Some) } else { Ok(None) }
+    }
+
+    /// A struct in a tagged field, where the presence is a varint: 0 is null.
+    pub fn nullable_tagged_struct<T: Element>(
+        &mut self,
+        version: i16,
+        flexible: bool,
+    ) -> Result<Option<T>, DecodeError> {
+        let present = self.uvarint()? != 0;
+        if present { self.structure(version, flexible).map(Some) } else { Ok(None) }
     }
 
     /// An array that must be there.
@@ -188,9 +194,7 @@ impl Reader {
         self.admit(count, T::SIZE_MIN, size_of::<T>())?;
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
-            let mut element = T::default();
-            element.read(self, version, flexible)?;
-            elements.push(element);
+            elements.push(self.structure(version, flexible)?);
         }
         Ok(Some(elements))
     }
@@ -235,6 +239,12 @@ impl Reader {
             self.skip_tag(&tags)?;
         }
         Ok(())
+    }
+
+    fn structure<T: Element>(&mut self, version: i16, flexible: bool) -> Result<T, DecodeError> {
+        let mut value = T::default();
+        value.read(self, version, flexible)?;
+        Ok(value)
     }
 
     /// A length of bytes or an array; `None` is null.

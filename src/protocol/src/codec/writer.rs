@@ -197,6 +197,17 @@ impl Writer {
         value.map_or(Ok(()), |value| value.write(self, version, flexible))
     }
 
+    /// A struct in a tagged field, where the presence is a varint: 0 is null.
+    pub fn nullable_tagged_struct<T: Element>(
+        &mut self,
+        value: Option<&T>,
+        version: i16,
+        flexible: bool,
+    ) -> Result<(), EncodeError> {
+        self.uvarint(value.is_some().into());
+        value.map_or(Ok(()), |value| value.write(self, version, flexible))
+    }
+
     pub fn array<T: Element>(&mut self, value: &[T], version: i16, flexible: bool) -> Result<(), EncodeError> {
         self.nullable_array(Some(value), version, flexible)
     }
