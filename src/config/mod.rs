@@ -10,6 +10,7 @@ pub mod dynamic;
 pub mod error;
 pub mod groups;
 pub mod listeners;
+pub mod log_config;
 pub mod notice;
 pub mod properties;
 pub mod settings;
