@@ -22,6 +22,12 @@ struct Arguments {
 enum Command {
     /// Start the broker; also what happens without a command.
     Start(start::StartArguments),
+    /// Measure this or any other broker that speaks Kafka's protocol; its own --help tells more.
+    #[command(disable_help_flag = true)]
+    Perf {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// Runs what `arguments` ask for, the program's name first. 0 is a clean end, 1 a fault that was named on stderr, 2 wrong arguments.
@@ -35,6 +41,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     match arguments.command {
         Some(Command::Start(start)) => start::run(&start),
+        Some(Command::Perf { arguments }) => {
+            odradek_perf::run(std::iter::once(OsString::from("odradek perf")).chain(arguments))
+        }
         None => start::run(&arguments.start),
     }
 }
@@ -58,6 +67,16 @@ mod tests {
         let line = parse("odradek --override a=b --override c=d");
         assert!(line.command.is_none());
         assert_eq!(line.start.overrides, ["a=b", "c=d"]);
+    }
+
+    #[test]
+    fn all_that_follows_perf_is_perfs() {
+        let Some(Command::Perf { arguments }) = parse("odradek perf produce --config x --help").command else {
+            panic!("not perf")
+        };
+        assert_eq!(arguments, ["produce", "--config", "x", "--help"]);
+        let Some(Command::Perf { arguments }) = parse("odradek perf --help").command else { panic!("not perf") };
+        assert_eq!(arguments, ["--help"]);
     }
 
     #[test]
