@@ -55,7 +55,7 @@ impl Log {
             return Err(AppendError::TooLarge { size, max });
         }
         if self.segments.active().must_roll(header, &self.config, now) {
-            self.roll(now);
+            self.roll(header.base_offset, now);
         }
         let segment = self.segments.active_mut();
         let position = segment.append(header, self.config.index_interval_bytes);
@@ -66,16 +66,17 @@ impl Log {
         Ok(())
     }
 
-    /// Closes the active segment to appends and begins a new one at the end of the log. The files follow: the new one
-    /// with the first write, the old one's indexes when it is sealed.
-    pub(super) fn roll(&mut self, now: Timestamp) {
+    /// Closes the active segment to appends and begins a new one at `base`, the end of the log or past a gap after it.
+    /// The files follow: the new one with the first write, the old one's indexes when it is sealed.
+    pub(super) fn roll(&mut self, base: Offset, now: Timestamp) {
+        assert!(base >= self.end, "a new segment begins past all batches");
         self.producers.expire(now, self.config.producer_id_expiration_ms);
         let snapshot = producer_snapshot::write(&self.producers);
-        let (end, jitter) = (self.end, jitter(self.config.segment_jitter_ms.min(self.config.segment_ms)));
+        let jitter = jitter(self.config.segment_jitter_ms.min(self.config.segment_ms));
         let old = self.segments.active_mut().open_mut().expect("the active segment is open");
         old.complete_time_index();
-        old.rolled = Some(Rolled { next: end, snapshot });
-        self.segments.push(Segment::new(&self.dir, end, &self.config, now, jitter));
+        old.rolled = Some(Rolled { next: base, snapshot });
+        self.segments.push(Segment::new(&self.dir, base, &self.config, now, jitter));
     }
 }
 

@@ -52,7 +52,7 @@ impl Log {
         }
         let active = self.segments.active();
         if self.start == self.end && active.size > 0 && active.written == active.size {
-            self.roll(now);
+            self.roll(self.end, now);
             self.jobs.wants_file = true;
         }
         let count = self.segments.count_below(self.start);

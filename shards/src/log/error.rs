@@ -72,4 +72,7 @@ pub enum ReadError {
 pub enum OpenError {
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Written before Kafka 0.11: to be rewritten by a Kafka that still can.
+    #[error("{file} holds messages of format v{magic}, which are not served")]
+    OldFormat { file: String, magic: i8 },
 }

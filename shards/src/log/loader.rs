@@ -1,31 +1,253 @@
-//! Opening a log.
+//! Opening a log: which of its files are believed, which are read through, and which go.
 
+use super::checkpoint::read_text;
 use super::config::LogConfig;
-use super::error::OpenError;
+use super::error::{Doing, OpenError, StorageError};
 use super::leader_epoch::LeaderEpochs;
+use super::leftovers::{self, remove};
 use super::log::{Jobs, Log, Opening};
-use super::producer_state::ProducerStates;
+use super::names;
+use super::offset_index::OFFSET_ENTRY;
+use super::producer_snapshot;
+use super::recovery::{self, Ending, Recovered};
+use super::reopen::reopen;
+use super::replay::{Replay, snapshots};
 use super::segment::Segment;
 use super::segments::Segments;
 use super::tail::Tail;
-use crate::runtime::Directory;
+use super::time_index::TIME_ENTRY;
+use crate::runtime::{Directory, Entry};
+use crate::types::Offset;
 use std::sync::Arc;
 
 pub(super) async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening) -> Result<Log, OpenError> {
-    let base = how.log_start;
-    let segment = Segment::new(&dir, base, &config, how.now, 0);
-    Ok(Log {
-        segments: Segments::new([segment]),
-        tail: Tail::new(base),
-        epochs: LeaderEpochs::default(),
-        producers: ProducerStates::default(),
-        start: base,
-        end: base,
-        written: base,
-        recovery_point: base,
-        jobs: Jobs::default(),
-        failed: None,
-        dir,
-        config,
-    })
+    let entries = leftovers::clear(&dir).await?;
+    let files = SegmentFiles::group(&entries);
+    remove_orphans(&dir, &entries, &files).await?;
+    let mut loader = Loader { dir, config, how, entries, segments: Vec::new(), end: how.log_start };
+    let replay = loader.load(&files).await?;
+    if loader.end < how.log_start {
+        loader.start_over().await?;
+    }
+    loader.remove_stray_snapshots().await?;
+    Ok(loader.finish(replay).await?)
+}
+
+/// One segment's files as the directory lists them.
+#[derive(Clone, Copy)]
+struct SegmentFiles {
+    base: Offset,
+    len: u64,
+    index: Option<u64>,
+    time_index: Option<u64>,
+}
+
+impl SegmentFiles {
+    fn group(entries: &[Entry]) -> Vec<Self> {
+        let files = || entries.iter().filter_map(|entry| Some((names::parse_file(&entry.name)?, entry.len)));
+        let len_of =
+            |base, wanted| files().find(|((at, extension), _)| *at == base && *extension == wanted).map(|(_, len)| len);
+        let logs = files().filter(|((_, extension), _)| *extension == names::LOG);
+        let mut segments: Vec<_> = logs
+            .map(|((base, _), len)| {
+                let (index, time_index) = (len_of(base, names::INDEX), len_of(base, names::TIME_INDEX));
+                Self { base, len, index, time_index }
+            })
+            .collect();
+        segments.sort_unstable_by_key(|files| files.base);
+        segments
+    }
+
+    /// Its indexes can be those of a sealed segment.
+    fn is_sound(&self) -> bool {
+        let whole = |len: Option<u64>, width: usize| len.is_some_and(|len| len.is_multiple_of(width as u64));
+        self.len == 0 || (whole(self.index, OFFSET_ENTRY) && whole(self.time_index, TIME_ENTRY))
+    }
+}
+
+async fn remove_orphans(dir: &Directory, entries: &[Entry], files: &[SegmentFiles]) -> Result<(), StorageError> {
+    for entry in entries {
+        let Some((base, extension)) = names::parse_file(&entry.name) else { continue };
+        let is_index = [names::INDEX, names::TIME_INDEX, names::TRANSACTION_INDEX].contains(&extension);
+        if is_index && files.binary_search_by_key(&base, |files| files.base).is_err() {
+            remove(dir, &entry.name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A log half open.
+struct Loader {
+    dir: Directory,
+    config: Arc<LogConfig>,
+    how: Opening,
+    entries: Vec<Entry>,
+    segments: Vec<Segment>,
+    end: Offset,
+}
+
+impl Loader {
+    async fn load(&mut self, files: &[SegmentFiles]) -> Result<Replay, OpenError> {
+        let Some((last, before)) = files.split_last() else {
+            self.segments.push(self.fresh(self.how.log_start));
+            return Ok(Replay::load(&self.dir, &self.entries, None, self.end, self.end).await?);
+        };
+        let epochs = self.read_epochs().await?;
+        let doubtful = match self.how.clean {
+            true => before.len(),
+            false => files.partition_point(|file| file.base <= self.how.recovery_point).saturating_sub(1),
+        };
+        let sound = self.believe(&before[..doubtful]).await?;
+        let (first, known) = (files[0].base, files.get(sound).map_or(last.base, |file| file.base));
+        let reopened = match self.how.clean && sound == before.len() {
+            true => reopen(&self.dir, last.base, last.len, &self.config, self.how.now).await?,
+            false => None,
+        };
+        if let Some((segment, end)) = reopened {
+            self.segments.push(segment);
+            self.end = end;
+            let mut replay = Replay::load(&self.dir, &self.entries, epochs, first, end).await?;
+            replay.catch_up(&self.segments, end).await?;
+            return Ok(replay);
+        }
+        let mut replay = Replay::load(&self.dir, &self.entries, epochs, first, known).await?;
+        replay.catch_up(&self.segments, known).await?;
+        self.recover(&files[sound..], &mut replay).await?;
+        Ok(replay)
+    }
+
+    async fn read_epochs(&self) -> Result<Option<LeaderEpochs>, StorageError> {
+        let text = read_text(&self.dir, names::LEADER_EPOCHS).await?;
+        Ok(text.and_then(|text| LeaderEpochs::parse(&text).ok()))
+    }
+
+    /// Takes sealed segments as they are; one whose indexes are missing gets new ones. Returns how many segments proved
+    /// good: all, or those before a damaged one.
+    async fn believe(&mut self, files: &[SegmentFiles]) -> Result<usize, OpenError> {
+        for (at, file) in files.iter().enumerate() {
+            if file.is_sound() {
+                self.segments.push(Segment::sealed(&self.dir, file.base, file.len));
+                continue;
+            }
+            let Recovered { mut segment, ending, .. } =
+                recovery::recover(&self.dir, file.base, file.len, &self.config, self.how.now, None).await?;
+            if ending != Ending::Clean {
+                return Ok(at);
+            }
+            segment.seal_at_once().await?;
+            self.segments.push(segment);
+        }
+        Ok(files.len())
+    }
+
+    /// Reads segments through, until one does not lead to the next: what follows that one goes.
+    async fn recover(&mut self, files: &[SegmentFiles], replay: &mut Replay) -> Result<(), OpenError> {
+        for (at, file) in files.iter().enumerate() {
+            let recovered =
+                recovery::recover(&self.dir, file.base, file.len, &self.config, self.how.now, Some(replay)).await?;
+            let Recovered { mut segment, end, ending } = recovered;
+            self.end = end;
+            let leads_on = |next: &SegmentFiles| match ending {
+                Ending::Clean => end <= next.base,
+                Ending::Zeros => end == next.base,
+                Ending::Torn => false,
+            };
+            match files.get(at + 1) {
+                Some(next) if leads_on(next) => {
+                    segment.seal_at_once().await?;
+                    self.segments.push(segment);
+                    self.write_snapshot(next.base, replay).await?;
+                }
+                following => {
+                    // Not only tidy: Kafka may have left indexes here that are sized ahead.
+                    segment.trim_at_once().await?;
+                    self.segments.push(segment);
+                    if following.is_some() {
+                        self.remove_segments(&files[at + 1..]).await?;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment that was rolled but not sealed lacks the snapshot at its end.
+    async fn write_snapshot(&self, at: Offset, replay: &Replay) -> Result<(), StorageError> {
+        let bytes = producer_snapshot::write(&replay.producers);
+        self.dir.write_whole(&names::file(at, names::SNAPSHOT), &bytes).await.doing("writing a producer snapshot")
+    }
+
+    async fn remove_segments(&mut self, files: &[SegmentFiles]) -> Result<(), StorageError> {
+        tracing::warn!(log = %self.dir.path().display(), from = %self.end, "removing what follows a damaged segment");
+        self.remove_if(|base| files.iter().any(|file| file.base == base)).await?;
+        self.dir.sync().await.doing("syncing a log's directory")
+    }
+
+    /// Removes the files of the segments that `goes` picks by their base offsets.
+    async fn remove_if(&mut self, goes: impl Fn(Offset) -> bool) -> Result<(), StorageError> {
+        let is_going = |entry: &Entry| names::parse_file(&entry.name).is_some_and(|(base, _)| goes(base));
+        let (going, staying) = std::mem::take(&mut self.entries).into_iter().partition(is_going);
+        self.entries = staying;
+        let going: Vec<Entry> = going;
+        for entry in going {
+            remove(&self.dir, &entry.name).await?;
+        }
+        Ok(())
+    }
+
+    /// The log ends below the offset it has been said to start at: nothing in it may be read any more.
+    async fn start_over(&mut self) -> Result<(), StorageError> {
+        self.remove_if(|_| true).await?;
+        self.segments = vec![self.fresh(self.how.log_start)];
+        self.end = self.how.log_start;
+        Ok(())
+    }
+
+    /// Snapshots past the end, and those that belong to no segment but the latest, serve nobody.
+    async fn remove_stray_snapshots(&mut self) -> Result<(), StorageError> {
+        let snapshots = snapshots(&self.entries);
+        let latest = snapshots.iter().map(|(at, _)| *at).filter(|at| *at <= self.end).max();
+        for (at, name) in snapshots {
+            let is_base = self.segments.iter().any(|segment| segment.base == at);
+            if at > self.end || !(is_base || Some(at) == latest) {
+                remove(&self.dir, name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fresh(&self, base: Offset) -> Segment {
+        Segment::new(&self.dir, base, &self.config, self.how.now, 0)
+    }
+
+    async fn finish(self, replay: Replay) -> Result<Log, StorageError> {
+        let Replay { mut epochs, mut producers, .. } = replay;
+        let start = self.how.log_start.max(self.segments[0].base);
+        epochs.truncate_from_end(self.end);
+        epochs.truncate_from_start(start);
+        if !self.how.clean && epochs.take_dirty() {
+            // The recovery point may be recorded from now on: a later scan would not find them all again.
+            let text = epochs.text();
+            self.dir.write_whole(names::LEADER_EPOCHS, text.as_bytes()).await.doing("writing the leader epochs")?;
+        }
+        producers.expire(self.how.now, self.config.producer_id_expiration_ms);
+        let active = self.segments.last().map_or(self.end, |segment| segment.base);
+        let log = Log {
+            recovery_point: if self.how.clean { self.end } else { active },
+            segments: Segments::new(self.segments),
+            tail: Tail::new(self.end),
+            epochs,
+            producers,
+            start,
+            end: self.end,
+            written: self.end,
+            jobs: Jobs::default(),
+            failed: None,
+            dir: self.dir,
+            config: self.config,
+        };
+        log.check();
+        Ok(log)
+    }
 }

@@ -174,7 +174,6 @@ impl Log {
         assert!(self.segments.first().base <= self.start || self.start == self.end);
         assert!(self.start <= self.end && self.written <= self.end && self.recovery_point <= self.end);
         assert!(self.tail.floor() <= self.written, "what is not written is in the tail");
-        assert!(self.segments.active().base <= self.end);
         assert!(self.segments.active().open().is_some(), "batches can be appended to the active segment");
     }
 

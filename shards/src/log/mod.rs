@@ -10,6 +10,7 @@ mod error;
 mod index;
 mod index_file;
 mod leader_epoch;
+mod leftovers;
 mod limits;
 mod loader;
 #[allow(clippy::module_inception)] // the room and the type it is about
@@ -22,6 +23,9 @@ mod producer_snapshot;
 mod producer_state;
 mod read;
 mod records;
+mod recovery;
+mod reopen;
+mod replay;
 mod scan;
 mod seal;
 mod segment;
@@ -29,6 +33,8 @@ mod segment_file;
 mod segment_view;
 mod segments;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod time_index;
 mod write;
 

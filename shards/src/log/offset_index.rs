@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_lookup_finds_the_last_entry_at_or_below() {
         let mut index = OffsetIndex::new(Offset(10), 1024);
-        [(15, 100), (20, 200), (30, 300)].map(|(o, p)| index.append(entry(o, p)));
+        [(15, 100), (20, 200), (30, 300)].into_iter().for_each(|(o, p)| index.append(entry(o, p)));
         assert_eq!(index.lookup_added(Offset(14)), None);
         assert_eq!(index.lookup_added(Offset(15)), Some(entry(15, 100)));
         assert_eq!(index.lookup_added(Offset(29)), Some(entry(20, 200)));
@@ -110,7 +110,7 @@ mod tests {
     fn it_is_full_when_its_file_would_be() {
         let mut index = OffsetIndex::new(Offset(0), 20);
         assert!(!index.is_full());
-        [(5, 100), (6, 200), (7, 300)].map(|(o, p)| index.append(entry(o, p)));
+        [(5, 100), (6, 200), (7, 300)].into_iter().for_each(|(o, p)| index.append(entry(o, p)));
         assert!(index.is_full());
         assert_eq!(index.last(), Some(entry(6, 200)));
     }

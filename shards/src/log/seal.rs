@@ -7,7 +7,7 @@ use super::index_file::{self, IndexBytes};
 use super::log::Log;
 use super::names;
 use super::producer_snapshot;
-use super::segment::{OnDisk, Stage};
+use super::segment::{OnDisk, Segment, Stage};
 use super::segment_file::SegmentFile;
 use crate::runtime::{File, OpenMode};
 use crate::types::Offset;
@@ -103,53 +103,29 @@ impl Log {
     }
 
     fn seal(&mut self, base: Offset, purpose: Purpose) -> Seal {
-        let snapshot = match purpose {
-            Purpose::Close => Some((self.end, producer_snapshot::write(&self.producers))),
-            Purpose::Seal | Purpose::Trim => None,
-        };
-        let epochs = self.epochs.take_dirty().then(|| self.epochs.text());
         let segment = self.segments.get_mut(base).expect("the caller names a segment");
-        let (size, file) = (segment.size, segment.file.clone());
-        let open = segment.open_mut().expect("the caller names an open segment");
-        if purpose != Purpose::Seal {
-            open.complete_time_index();
+        let mut seal = Seal::of(segment, purpose);
+        if purpose == Purpose::Close {
+            seal.snapshot = Some((self.end, producer_snapshot::write(&self.producers)));
         }
-        let rolled = open.rolled.take().map(|rolled| (rolled.next, rolled.snapshot));
-        let has_file = open.disk.allocated.is_some();
-        Seal {
-            purpose,
-            file,
-            disk: std::mem::take(&mut open.disk),
-            size,
-            indexes: has_file.then(|| open.index_bytes()),
-            snapshot: snapshot.or(rolled),
-            epochs,
-        }
+        seal.epochs = self.epochs.take_dirty().then(|| self.epochs.text());
+        seal
     }
 
     /// Takes back what a seal or trim brought.
-    pub fn finish_seal(&mut self, sealed: Sealed) -> Result<(), StorageError> {
+    pub fn finish_seal(&mut self, mut sealed: Sealed) -> Result<(), StorageError> {
         match sealed.purpose {
             Purpose::Seal => self.jobs.sealing = false,
             Purpose::Trim | Purpose::Close => self.jobs.writing = false,
         }
-        sealed.result.map_err(|error| self.fail(error))?;
-        let end = self.end;
+        std::mem::replace(&mut sealed.result, Ok(())).map_err(|error| self.fail(error))?;
+        let purpose = sealed.purpose;
         let segment = self.segments.get_mut(sealed.segment).expect("a segment that is being sealed stays");
-        match sealed.purpose {
-            Purpose::Seal => {
-                segment.stage = Stage::Sealed;
-                self.recovery_point = self.sealed_end();
-            }
-            Purpose::Trim | Purpose::Close => {
-                let open = segment.open_mut().expect("the active segment is open");
-                open.disk = sealed.disk;
-                if let Some([offsets, times]) = sealed.stored {
-                    open.offset_index.entries.mark_stored(offsets);
-                    open.time_index.entries.mark_stored(times);
-                }
-                self.recovery_point = if sealed.purpose == Purpose::Close { end } else { self.recovery_point };
-            }
+        segment.take_back(sealed);
+        match purpose {
+            Purpose::Seal => self.recovery_point = self.sealed_end(),
+            Purpose::Close => self.recovery_point = self.end,
+            Purpose::Trim => {}
         }
         self.check();
         Ok(())
@@ -162,7 +138,55 @@ impl Log {
     }
 }
 
+impl Segment {
+    /// Seals a segment that no other job can be at, as its log is only being opened.
+    pub(super) async fn seal_at_once(&mut self) -> Result<(), StorageError> {
+        self.at_once(Purpose::Seal).await
+    }
+
+    /// As `seal_at_once`, but batches may still come to it.
+    pub(super) async fn trim_at_once(&mut self) -> Result<(), StorageError> {
+        self.at_once(Purpose::Trim).await
+    }
+
+    async fn at_once(&mut self, purpose: Purpose) -> Result<(), StorageError> {
+        let mut sealed = Seal::of(self, purpose).run().await;
+        std::mem::replace(&mut sealed.result, Ok(()))?;
+        self.take_back(sealed);
+        Ok(())
+    }
+
+    fn take_back(&mut self, sealed: Sealed) {
+        let Stage::Open(open) = &mut self.stage else { panic!("only an open segment is sealed") };
+        if sealed.purpose == Purpose::Seal {
+            self.stage = Stage::Sealed;
+            return;
+        }
+        open.disk = sealed.disk;
+        if let Some([offsets, times]) = sealed.stored {
+            open.offset_index.entries.mark_stored(offsets);
+            open.time_index.entries.mark_stored(times);
+        }
+    }
+}
+
 impl Seal {
+    fn of(segment: &mut Segment, purpose: Purpose) -> Self {
+        let (size, file) = (segment.size, segment.file.clone());
+        let open = segment.open_mut().expect("only an open segment is sealed");
+        open.complete_time_index();
+        let has_file = open.disk.allocated.is_some();
+        Self {
+            purpose,
+            file,
+            size,
+            disk: std::mem::take(&mut open.disk),
+            indexes: has_file.then(|| open.index_bytes()),
+            snapshot: open.rolled.take().map(|rolled| (rolled.next, rolled.snapshot)),
+            epochs: None,
+        }
+    }
+
     pub async fn run(mut self) -> Sealed {
         let stored = self.indexes.as_ref().map(|indexes| indexes.each_ref().map(|index| index.entries));
         let result = self.work().await;

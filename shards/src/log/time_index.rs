@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn only_a_larger_timestamp_is_taken() {
         let mut index = TimeIndex::new(Offset(0), 1024);
-        [(10, 1), (10, 2), (9, 3), (11, 4)].map(|(t, o)| index.append(entry(t, o)));
+        [(10, 1), (10, 2), (9, 3), (11, 4)].into_iter().for_each(|(t, o)| index.append(entry(t, o)));
         assert_eq!(index.entries.len(), 2);
         assert_eq!(index.last(), Some(entry(11, 4)));
     }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn the_last_place_is_kept_for_the_sealing_entry() {
         let mut index = TimeIndex::new(Offset(0), 36);
-        [(1, 1), (2, 2), (3, 3)].map(|(t, o)| index.append(entry(t, o)));
+        [(1, 1), (2, 2), (3, 3)].into_iter().for_each(|(t, o)| index.append(entry(t, o)));
         assert!(index.is_full());
         assert_eq!(index.last(), Some(entry(2, 2)));
         index.seal(entry(9, 9));
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_lookup_finds_the_last_entry_at_or_below() {
         let mut index = TimeIndex::new(Offset(0), 1024);
-        [(10, 1), (20, 2)].map(|(t, o)| index.append(entry(t, o)));
+        [(10, 1), (20, 2)].into_iter().for_each(|(t, o)| index.append(entry(t, o)));
         assert_eq!(index.search_added(|e| e.timestamp.0 <= 9), None);
         assert_eq!(index.search_added(|e| e.timestamp.0 <= 19), Some(entry(10, 1)));
     }

@@ -1,0 +1,84 @@
+//! Files a crash leaves behind in a log's directory, and what becomes of them before the log is opened (Kafka's rules).
+//!
+//! `.deleted` goes. `.cleaned` goes, and with it every `.swap` at or above the lowest `.cleaned` base: that cleaning was
+//! not complete. Any other `.swap` is complete: the segments it covers go, then it takes its name.
+
+use super::error::{Doing, StorageError};
+use super::names;
+use super::scan::{Found, Scan};
+use crate::runtime::{Directory, Entry, OpenMode};
+use crate::types::Offset;
+
+/// The aside file of an interrupted replacement.
+const TEMPORARY: &str = ".tmp";
+
+/// Clears the leftovers away and lists what remains.
+pub(super) async fn clear(dir: &Directory) -> Result<Vec<Entry>, StorageError> {
+    let entries = dir.list().await.doing("listing a log's directory")?;
+    let is_leftover = |name: &str| {
+        [names::DELETED, names::CLEANED, names::SWAP, TEMPORARY].iter().any(|suffix| name.ends_with(suffix))
+    };
+    if !entries.iter().any(|entry| is_leftover(&entry.name)) {
+        return Ok(entries);
+    }
+    let cleaned = entries.iter().filter(|entry| entry.name.ends_with(names::CLEANED));
+    let incomplete = cleaned.filter_map(|entry| base(&entry.name)).min();
+    let mut swaps = Vec::new();
+    for entry in entries.iter().filter(|entry| is_leftover(&entry.name)) {
+        let swap_base = base(&entry.name).filter(|_| entry.name.ends_with(names::SWAP));
+        match swap_base {
+            Some(base) if incomplete.is_none_or(|incomplete| base < incomplete) => swaps.push(entry),
+            _ => remove(dir, &entry.name).await?,
+        }
+    }
+    replace(dir, &entries, &swaps).await?;
+    dir.sync().await.doing("syncing a log's directory")?;
+    dir.list().await.doing("listing a log's directory")
+}
+
+pub(super) async fn remove(dir: &Directory, name: &str) -> Result<(), StorageError> {
+    tracing::info!(log = %dir.path().display(), name, "removing a file that is no part of the log");
+    dir.remove_file(name).await.doing("removing a leftover file")
+}
+
+fn base(name: &str) -> Option<Offset> {
+    names::parse_file(name).map(|(base, _)| base)
+}
+
+/// Complete replacements take the place of what they cover.
+async fn replace(dir: &Directory, entries: &[Entry], swaps: &[&Entry]) -> Result<(), StorageError> {
+    let mut covered: Option<(Offset, Offset)> = None;
+    for swap in swaps.iter().filter(|swap| swap.name.ends_with(".log.swap")) {
+        let Some(base) = base(&swap.name) else { continue };
+        let end = end_offset(dir, swap, base).await?;
+        let (first, last) = covered.unwrap_or((base, end));
+        covered = Some((first.min(base), last.max(end)));
+    }
+    for entry in entries {
+        let is_covered = covered
+            .zip(base(&entry.name))
+            .is_some_and(|((first, end), base)| (first..end).contains(&base) && !entry.name.ends_with(names::SWAP));
+        let is_there = !entry.name.ends_with(names::DELETED) && !entry.name.ends_with(names::CLEANED);
+        if is_covered && is_there {
+            remove(dir, &entry.name).await?;
+        }
+    }
+    for swap in swaps {
+        let name = swap.name.strip_suffix(names::SWAP).expect("swaps end so");
+        dir.rename(&swap.name, name).await.doing("renaming a cleaned segment")?;
+    }
+    Ok(())
+}
+
+/// The offset after the last batch of a replacement.
+async fn end_offset(dir: &Directory, swap: &Entry, base: Offset) -> Result<Offset, StorageError> {
+    let file = dir.open_file(&swap.name, OpenMode::Read).await.doing("opening a cleaned segment")?;
+    let mut scan = Scan::headers(file.clone(), 0, swap.len);
+    let mut end = base;
+    while let Found::Batch(header) = scan.peek().await.doing("reading a cleaned segment")? {
+        end = header.next_offset();
+        scan.skip(&header);
+    }
+    file.close().await.doing("closing a cleaned segment")?;
+    Ok(end)
+}

@@ -1,0 +1,91 @@
+//! Reading a segment whose files may not be believed: every batch is checked, indexes are built anew, and what follows
+//! the last good batch is cut off.
+
+use super::config::LogConfig;
+use super::error::{Doing, OpenError, StorageError};
+use super::names;
+use super::replay::Replay;
+use super::scan::{Found, Scan};
+use super::segment::{OnDisk, Segment};
+use crate::record::{BatchError, BatchHeader};
+use crate::runtime::{Directory, File, OpenMode};
+use crate::types::{Offset, Timestamp};
+
+/// A segment read through.
+pub(super) struct Recovered {
+    /// Open, its indexes in memory; its file ends with its last batch.
+    pub segment: Segment,
+    /// The offset after the last batch.
+    pub end: Offset,
+    pub ending: Ending,
+}
+
+/// What followed the last good batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    /// The end of the file.
+    Clean,
+    /// Preallocated bytes: nothing was there, or it was lost.
+    Zeros,
+    /// Something that is no batch, or not the next one.
+    Torn,
+}
+
+/// Reads the segment at `base`, whose file has `len` bytes, and tells `replay` of every batch.
+pub(super) async fn recover(
+    dir: &Directory,
+    base: Offset,
+    len: u64,
+    config: &LogConfig,
+    now: Timestamp,
+    mut replay: Option<&mut Replay>,
+) -> Result<Recovered, OpenError> {
+    let mut segment = Segment::new(dir, base, config, now, 0);
+    let mode = OpenMode::Write { create: false, synced: false };
+    let file = dir.open_file(&segment.file.name(names::LOG), mode).await.doing("opening a segment")?;
+    let mut scan = Scan::whole(file.clone(), 0, len);
+    let mut end = base;
+    let ending = loop {
+        let header = match scan.peek().await.doing("reading a segment")? {
+            Found::Batch(header) => header,
+            Found::End => break Ending::Clean,
+            Found::Zeros => break Ending::Zeros,
+            Found::Torn(BatchError::OldFormat(magic)) => {
+                return Err(OpenError::OldFormat { file: segment.file.name(names::LOG), magic });
+            }
+            Found::Torn(_) => break Ending::Torn,
+        };
+        if !follows(&header, base, end) || !scan.check_crc(&header).await.doing("reading a segment")? {
+            break Ending::Torn;
+        }
+        segment.append(&header, config.index_interval_bytes);
+        if let Some(replay) = replay.as_deref_mut() {
+            replay.batch(&mut scan, &header).await?;
+        }
+        end = header.next_offset();
+        scan.skip(&header);
+    };
+    cut(&file, &segment, len, ending).await?;
+    segment.written = segment.size;
+    let disk = OnDisk { writer: None, allocated: Some(segment.size), step: 0, partial: None };
+    segment.open_mut().expect("a new segment is open").disk = disk;
+    file.close().await.doing("closing a segment")?;
+    Ok(Recovered { segment, end, ending })
+}
+
+/// Offsets lie outside the checksum: they must grow, though compaction may have left gaps.
+fn follows(header: &BatchHeader, base: Offset, end: Offset) -> bool {
+    header.base_offset >= end && header.last_offset() - base <= i64::from(i32::MAX)
+}
+
+async fn cut(file: &File, segment: &Segment, len: u64, ending: Ending) -> Result<(), StorageError> {
+    if segment.size == len {
+        return Ok(());
+    }
+    if ending == Ending::Torn {
+        let (name, bytes) = (segment.file.name(names::LOG), len - segment.size);
+        tracing::warn!(log = %segment.file.dir().path().display(), name, bytes, "cutting a torn tail off");
+    }
+    file.truncate(segment.size).await.doing("cutting a segment")?;
+    file.sync().await.doing("syncing a segment")
+}

@@ -1,0 +1,76 @@
+//! Reading the active segment of a log that was closed in order: only what its indexes do not tell.
+
+use super::config::LogConfig;
+use super::error::{Doing, StorageError};
+use super::index_file;
+use super::names;
+use super::offset_index::{OFFSET_ENTRY, OffsetIndex};
+use super::scan::{Found, Scan};
+use super::segment::{OnDisk, Segment};
+use super::segment_file::SegmentFile;
+use super::time_index::{TIME_ENTRY, TimeIndex};
+use crate::runtime::Directory;
+use crate::types::{Offset, Timestamp};
+use std::io;
+
+/// The segment and the offset after its last batch; `None` when its files do not fit one another.
+pub(super) async fn reopen(
+    dir: &Directory,
+    base: Offset,
+    len: u64,
+    config: &LogConfig,
+    now: Timestamp,
+) -> Result<Option<(Segment, Offset)>, StorageError> {
+    let mut segment = Segment::new(dir, base, config, now, 0);
+    (segment.size, segment.written) = (len, len);
+    let file = segment.file.clone();
+    let open = segment.open_mut().expect("a new segment is open");
+    open.disk = OnDisk { allocated: Some(len), ..OnDisk::default() };
+    if len == 0 {
+        open.disk.partial = Some(Vec::new());
+        return Ok(Some((segment, base)));
+    }
+    let bytes_max = config.segment_index_bytes;
+    let Some((count, last)) = last_entry::<OFFSET_ENTRY>(&file, names::INDEX).await? else { return Ok(None) };
+    open.offset_index = OffsetIndex::stored(base, bytes_max, count, last);
+    let Some((count, last)) = last_entry::<TIME_ENTRY>(&file, names::TIME_INDEX).await? else { return Ok(None) };
+    open.time_index = TimeIndex::stored(base, bytes_max, count, last);
+    open.largest = open.time_index.last();
+
+    let log = file.reader().await.doing("opening a segment")?;
+    if let Found::Batch(first) = Scan::headers(log.clone(), 0, len).peek().await.doing("reading a segment")? {
+        open.set_first_timestamp(first.max_timestamp);
+    }
+    let from = open.offset_index.last().map_or(0, |entry| u64::from(entry.position));
+    if from >= len {
+        return Ok(None);
+    }
+    let mut scan = Scan::headers(log, from, len);
+    let mut end = base;
+    let found = loop {
+        match scan.peek().await.doing("reading a segment")? {
+            Found::Batch(header) if header.base_offset >= end => {
+                open.note(&header, scan.position, config.index_interval_bytes);
+                end = header.next_offset();
+                scan.skip(&header);
+            }
+            found => break found,
+        }
+    };
+    file.release();
+    Ok((found == Found::End).then_some((segment, end)))
+}
+
+async fn last_entry<const WIDTH: usize>(
+    file: &SegmentFile,
+    extension: &str,
+) -> Result<Option<(u32, Option<[u8; WIDTH]>)>, StorageError> {
+    let index = match file.open(extension).await {
+        Ok(index) => index,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).doing("opening an index"),
+    };
+    let last = index_file::last(&index).await.doing("reading an index")?;
+    index.close().await.doing("closing an index")?;
+    Ok(Some(last))
+}

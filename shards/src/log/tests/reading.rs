@@ -1,0 +1,163 @@
+use super::fixture::*;
+use crate::log::{ReadError, ReadPlan, settle};
+use crate::types::Offset;
+
+#[test]
+fn offsets_outside_of_the_log_are_out_of_range() {
+    test(|fixture| async move {
+        let log = fixture.open().await;
+        append_values(&log, 0, 5).await;
+        log.borrow_mut().advance_start(Offset(2));
+        for from in [-1, 1, 6] {
+            let plan = log.borrow().plan_read(Offset(from), 100, Offset(5), true);
+            assert!(matches!(plan, Err(ReadError::OutOfRange)), "{from}");
+        }
+        assert!(read(&log, 5, 100, true).await.is_empty());
+    });
+}
+
+#[test]
+fn memory_and_disk_give_the_same_bytes() {
+    test(|fixture| async move {
+        let log = fixture.open().await;
+        for size in [10, 20_000, 30, 40, 17_000, 50_000, 5] {
+            append_only(&log, &large_batch(size));
+        }
+        settle(&log).await.unwrap();
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            for from in 0..7 {
+                for max_bytes in [0, 100, 25_000, 1 << 20] {
+                    for at_least_one in [false, true] {
+                        answers.push(read(&log, from, max_bytes, at_least_one).await.into_bytes());
+                    }
+                }
+            }
+            log.borrow_mut().shrink_tail(0);
+        }
+        let (memory, disk) = answers.split_at(answers.len() / 2);
+        assert_eq!(memory, disk);
+    });
+}
+
+#[test]
+fn the_first_batch_comes_whole_even_if_it_is_larger() {
+    test(|fixture| async move {
+        let log = fixture.open().await;
+        fill(&log, 2, 5000).await;
+        for _ in 0..2 {
+            assert_eq!(offsets(read(&log, 0, 10, true).await), [0]);
+            assert!(read(&log, 0, 10, false).await.is_empty());
+            assert_eq!(offsets(read(&log, 0, 6000, false).await), [0]);
+            log.borrow_mut().shrink_tail(0);
+        }
+    });
+}
+
+#[test]
+fn nothing_at_or_past_the_bound_is_read() {
+    test(|fixture| async move {
+        let log = fixture.open().await;
+        append_values(&log, 0, 5).await;
+        for _ in 0..2 {
+            let plan = log.borrow().plan_read(Offset(1), 1 << 20, Offset(3), true).unwrap();
+            let records = match plan {
+                ReadPlan::Ready(records) => records,
+                ReadPlan::Disk(read) => read.run().await.unwrap(),
+            };
+            assert_eq!(offsets(records), [1, 2]);
+            log.borrow_mut().shrink_tail(0);
+        }
+    });
+}
+
+#[test]
+fn what_is_not_written_is_not_read_from_disk() {
+    test(|fixture| async move {
+        let log = fixture.open().await;
+        append_values(&log, 0, 2).await;
+        log.borrow_mut().shrink_tail(0);
+        append_only(&log, &batch(&["v2"]));
+        let plan = log.borrow().plan_read(Offset(0), 1 << 20, Offset(3), true).unwrap();
+        let ReadPlan::Disk(read) = plan else { panic!("it is on disk") };
+        assert_eq!(offsets(read.run().await.unwrap()), [0, 1]);
+    });
+}
+
+#[test]
+fn an_offset_inside_a_batch_gives_the_whole_batch() {
+    test(|fixture| async move {
+        let log = fixture.open().await;
+        append(&log, &batch(&["a", "b", "c"])).await;
+        append(&log, &batch(&["d"])).await;
+        for _ in 0..2 {
+            assert_eq!(offsets(read(&log, 2, 1000, true).await), [0, 3]);
+            log.borrow_mut().shrink_tail(0);
+        }
+    });
+}
+
+#[test]
+fn readers_find_every_offset_of_an_indexed_segment() {
+    test(|mut fixture| async move {
+        fixture.config.index_interval_bytes = 300;
+        let log = fixture.open().await;
+        append_values(&log, 0, 2000).await;
+        let log = fixture.reopened(log).await;
+        append_values(&log, 2000, 2100).await;
+        log.borrow_mut().shrink_tail(0);
+        for from in (0..2100).rev() {
+            assert_eq!(offsets(read(&log, from, 1, true).await), [from]);
+        }
+    });
+}
+
+#[test]
+fn a_reader_in_sequence_reads_no_index() {
+    test(|mut fixture| async move {
+        fixture.config.segment_bytes = 20_000;
+        let log = fixture.open().await;
+        append_values(&log, 0, 600).await;
+        log.borrow_mut().shrink_tail(0);
+        use crate::runtime::memory::Operation::Read;
+        read(&log, 0, 300, true).await;
+        let before = fixture.disk.operations(Read);
+        read(&log, 4, 300, true).await;
+        assert_eq!(fixture.disk.operations(Read) - before, 1);
+    });
+}
+
+#[test]
+fn a_missing_index_only_makes_a_read_slower() {
+    test(|mut fixture| async move {
+        fixture.config.segment_bytes = 20_000;
+        let log = fixture.open().await;
+        append_values(&log, 0, 600).await;
+        log.borrow_mut().shrink_tail(0);
+        fixture.dir().await.remove_file("00000000000000000000.index").await.unwrap();
+        assert_eq!(offsets(read(&log, 200, 1, true).await), [200]);
+    });
+}
+
+#[test]
+fn a_segment_deleted_meanwhile_is_still_read() {
+    test(|mut fixture| async move {
+        fixture.config.segment_bytes = 1000;
+        let log = fixture.open().await;
+        append_values(&log, 0, 40).await;
+        log.borrow_mut().shrink_tail(0);
+        let plan = || match log.borrow().plan_read(Offset(0), 100, Offset(40), true).unwrap() {
+            ReadPlan::Disk(read) => read,
+            ReadPlan::Ready(_) => panic!("it is on disk"),
+        };
+        let (before_rename, after_rename, after_unlink) = (plan(), plan(), plan());
+        assert_eq!(offsets(before_rename.run().await.unwrap()), [0]);
+        log.borrow_mut().advance_start(Offset(30));
+        let deletion = log.borrow_mut().begin_deletion(NOW).unwrap();
+        let deleted = deletion.run().await;
+        let doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
+        assert_eq!(offsets(after_rename.run().await.unwrap()), [0]);
+        doomed.unlink().await.unwrap();
+        assert!(after_unlink.run().await.unwrap().is_empty(), "too late, and no error");
+    });
+}
