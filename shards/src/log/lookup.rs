@@ -126,6 +126,7 @@ impl LookupPlan {
     /// The segment's largest timestamp below the bound, and a position at or before the first batch that has it.
     async fn largest(&self, view: &TimeView) -> Result<Option<(Timestamp, u64)>, StorageError> {
         let (from, entry) = view.start(self.what, self.below).await?;
+        let entry = entry.filter(|entry| entry.offset >= self.start);
         let mut largest = entry.map(|entry| (entry.timestamp, from));
         let mut scan = view.scan(from).await?;
         while let Found::Batch(header) = scan.peek().await.doing("reading a segment")? {

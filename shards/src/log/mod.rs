@@ -36,6 +36,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod time_index;
+mod truncate;
 mod write;
 
 pub use append::Appended;
@@ -55,4 +56,5 @@ pub use producer_state::{Admission, ProducerBatch, ProducerState, ProducerStates
 pub use read::ReadPlan;
 pub use records::Records;
 pub use seal::{Seal, Sealed};
+pub use truncate::{Truncated, Truncation};
 pub use write::{Write, Written};

@@ -51,7 +51,11 @@ pub(super) async fn recover(
             Found::End => break Ending::Clean,
             Found::Zeros => break Ending::Zeros,
             Found::Torn(BatchError::OldFormat(magic)) => {
-                return Err(OpenError::OldFormat { file: segment.file.name(names::LOG), magic });
+                // A batch torn within its first bytes looks like this too.
+                if scan.is_old_message().await.doing("reading a segment")? {
+                    return Err(OpenError::OldFormat { file: segment.file.name(names::LOG), magic });
+                }
+                break Ending::Torn;
             }
             Found::Torn(_) => break Ending::Torn,
         };

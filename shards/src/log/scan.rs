@@ -1,7 +1,7 @@
 //! Walking through a segment's file from batch to batch, with bounded memory.
 
 use super::limits::{HOP_BYTES, SCAN_BYTES};
-use crate::record::{Batch, BatchError, BatchHeader, HEADER_LEN};
+use crate::record::{Batch, BatchError, BatchHeader, HEADER_LEN, LOG_OVERHEAD};
 use crate::runtime::File;
 use bytes::Bytes;
 use std::io;
@@ -84,6 +84,30 @@ impl Scan {
             at += bytes.len() as u64;
         }
         Ok(crc == header.crc)
+    }
+
+    /// Whether a message of format v0 or v1 lies at the position:
+    /// `offset: i64 · size: i32 · crc: u32 (CRC-32 of all that follows) · magic: i8 ...`.
+    pub async fn is_old_message(&mut self) -> io::Result<bool> {
+        const FIXED: usize = 16;
+        let left = self.limit - self.position;
+        if left <= FIXED as u64 {
+            return Ok(false);
+        }
+        let head = self.bytes(self.position, FIXED).await?;
+        let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let end = self.position + LOG_OVERHEAD as u64 + u64::from(word(8));
+        let mut at = self.position + FIXED as u64;
+        if end > self.limit || end <= at {
+            return Ok(false);
+        }
+        let mut crc = flate2::Crc::new();
+        while at < end {
+            let bytes = self.some_bytes(at, end).await?;
+            crc.update(&bytes);
+            at += bytes.len() as u64;
+        }
+        Ok(crc.sum() == word(12))
     }
 
     /// Exactly `len` bytes.

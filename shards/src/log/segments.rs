@@ -25,10 +25,6 @@ impl Segments {
         self.segments.iter()
     }
 
-    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Segment> {
-        self.segments.iter_mut()
-    }
-
     pub fn first(&self) -> &Segment {
         self.segments.front().expect("a log has a segment")
     }
@@ -68,14 +64,11 @@ impl Segments {
         self.segments.drain(..count).collect()
     }
 
-    /// Takes out the segments that begin at or past `offset`; the caller sees to it that one remains.
-    pub fn take_from(&mut self, offset: Offset) -> Vec<Segment> {
-        let kept = self.segments.partition_point(|segment| segment.base < offset);
-        self.segments.drain(kept..).collect()
-    }
-
-    pub fn replace_all(&mut self, segment: Segment) {
-        self.segments = VecDeque::from([segment]);
+    /// Puts `segment` in the place of all that begin at or past `from`.
+    pub fn replace_from(&mut self, from: Offset, segment: Segment) {
+        let kept = self.segments.partition_point(|segment| segment.base < from);
+        self.segments.truncate(kept);
+        self.segments.push_back(segment);
     }
 
     /// Bytes of all batches.

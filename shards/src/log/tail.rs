@@ -14,7 +14,6 @@ const HEAD: usize = 16;
 /// One batch and its place in the log.
 #[derive(Clone, Debug)]
 pub(super) struct TailBatch {
-    pub first: Offset,
     pub last: Offset,
     /// Base offset of the segment it belongs to.
     pub segment: Offset,
@@ -31,7 +30,6 @@ impl TailBatch {
         assert_eq!(header.size(), bytes.len(), "a batch is as long as its header says");
         let small = bytes.len() < TAIL_COPY_BELOW;
         Self {
-            first: header.base_offset,
             last: header.last_offset(),
             segment,
             position,

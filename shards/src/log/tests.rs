@@ -11,3 +11,4 @@ mod opening;
 mod producing;
 mod reading;
 mod rolling;
+mod truncating;

@@ -71,7 +71,8 @@ fn a_deletion_cut_short_is_completed_at_the_next_start() {
         let log = fixture.open().await;
         append_values(&log, 0, 50).await;
         log.borrow_mut().advance_start(Offset(25));
-        let deleted = log.borrow_mut().begin_deletion(NOW).unwrap().run().await;
+        let deletion = log.borrow_mut().begin_deletion(NOW).unwrap();
+        let deleted = deletion.run().await;
         let _doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
         assert!(fixture.files().await.keys().any(|name| name.ends_with(".deleted")));
         let log = fixture.open_unclean().await;

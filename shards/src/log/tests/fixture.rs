@@ -172,7 +172,7 @@ pub fn values(count: usize) -> Vec<(i64, String)> {
 /// Appends records `v<from>` to `v<to - 1>`, a batch each, all in one write.
 pub async fn append_values(log: &RefCell<Log>, from: usize, to: usize) {
     for at in from..to {
-        append_only(log, &batch(&[&format!("v{at}")]));
+        append_only(log, &batch_at(NOW.0 + at as i64, &[&format!("v{at}")]));
     }
     settle(log).await.unwrap();
 }

@@ -89,8 +89,8 @@ fn a_full_index_rolls_the_segment() {
         fixture.config.segment_index_bytes = 36;
         let log = fixture.open().await;
         append_values(&log, 0, 10).await;
-        assert_eq!(log.borrow().segment_count(), 2);
-        assert_eq!(fixture.files().await["00000000000000000000.index"], 32);
+        assert_eq!(log.borrow().segment_count(), 4, "each has room for two timestamps");
+        assert_eq!(fixture.files().await["00000000000000000000.index"], 16);
         assert_eq!(read_all_from_disk(&log).await, values(10));
     });
 }
