@@ -3,6 +3,7 @@
 use super::attributes::Codec;
 use super::snappy::Snappy;
 use super::varint::{Broken, Source};
+use super::zstd_stream::ZstdStream;
 use bytes::buf::Reader;
 use bytes::{Buf, Bytes};
 use flate2::bufread::MultiGzDecoder;
@@ -29,21 +30,21 @@ enum Stream {
     Gzip(Box<MultiGzDecoder<Reader<Bytes>>>),
     Snappy(Snappy),
     Lz4(Box<FrameDecoder<Reader<Bytes>>>),
-    Zstd(zstd::Decoder<'static, Reader<Bytes>>),
+    Zstd(ZstdStream),
 }
 
 impl Inflater {
     /// Over `packed`, the bytes after a batch's header.
-    pub fn new(codec: Codec, packed: Bytes, bytes_max: usize) -> io::Result<Self> {
+    pub fn new(codec: Codec, packed: Bytes, bytes_max: usize) -> Self {
         let stream = match codec {
             Codec::None => Stream::Plain(packed.reader()),
             Codec::Gzip => Stream::Gzip(Box::new(MultiGzDecoder::new(packed.reader()))),
             Codec::Snappy => Stream::Snappy(Snappy::new(packed)),
             Codec::Lz4 => Stream::Lz4(Box::new(FrameDecoder::new(packed.reader()))),
-            Codec::Zstd => Stream::Zstd(zstd::Decoder::with_buffer(packed.reader())?),
+            Codec::Zstd => Stream::Zstd(ZstdStream::new(packed)),
         };
         let window = vec![0; WINDOW_BYTES].into_boxed_slice();
-        Ok(Self { stream, window, at: 0, end: 0, inflated: 0, bytes_max: bytes_max as u64, ended: false })
+        Self { stream, window, at: 0, end: 0, inflated: 0, bytes_max: bytes_max as u64, ended: false }
     }
 
     /// True when nothing is left; inflates on to find out.

@@ -45,10 +45,7 @@ impl RecordIter {
         let bytes = batch.bytes.slice(HEADER_LEN..);
         let records = match batch.header.attributes.codec() {
             Ok(super::Codec::None) => Records::Plain(bytes),
-            Ok(codec) => match Inflater::new(codec, bytes, bytes_max) {
-                Ok(inflater) => Records::Packed(Box::new(inflater)),
-                Err(_) => Records::Broken(Corruption::Compression),
-            },
+            Ok(codec) => Records::Packed(Box::new(Inflater::new(codec, bytes, bytes_max))),
             Err(corruption) => Records::Broken(corruption),
         };
         Self { header: batch.header, records, index: 0, bytes_max }

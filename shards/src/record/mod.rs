@@ -13,6 +13,7 @@ mod snappy;
 mod validator;
 mod varint;
 mod walk;
+mod zstd_stream;
 
 pub use attributes::{Attributes, Codec, TimestampType};
 pub use batch::{Batch, BatchError, BatchHeader, Batches, Corruption, HEADER_LEN, LOG_OVERHEAD, batches};

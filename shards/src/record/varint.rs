@@ -21,6 +21,7 @@ pub(super) enum Broken {
     TooLarge,
 }
 
+#[inline]
 pub(super) fn read_i32(source: &mut impl Source) -> Result<i32, Broken> {
     let first = source.byte()?;
     if first < 0x80 {
@@ -37,9 +38,14 @@ pub(super) fn read_i32(source: &mut impl Source) -> Result<i32, Broken> {
     Err(Broken::Malformed)
 }
 
+#[inline]
 pub(super) fn read_i64(source: &mut impl Source) -> Result<i64, Broken> {
-    let mut value = 0u64;
-    for shift in (0..70).step_by(7) {
+    let first = source.byte()?;
+    if first < 0x80 {
+        return Ok(i64::from(zigzag_i32(u32::from(first))));
+    }
+    let mut value = u64::from(first & 0x7f);
+    for shift in [7, 14, 21, 28, 35, 42, 49, 56, 63] {
         let byte = source.byte()?;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
@@ -64,32 +70,32 @@ pub(super) fn write_i64(out: &mut Vec<u8>, value: i64) {
 
 /// A slice read from its start.
 pub(super) struct Slice<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
+    len: usize,
 }
 
 impl<'a> Slice<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { rest: bytes, len: bytes.len() }
     }
 }
 
 impl Source for Slice<'_> {
+    #[inline]
     fn byte(&mut self) -> Result<u8, Broken> {
-        let byte = *self.bytes.get(self.at).ok_or(Broken::Malformed)?;
-        self.at += 1;
-        Ok(byte)
+        let (byte, rest) = self.rest.split_first().ok_or(Broken::Malformed)?;
+        self.rest = rest;
+        Ok(*byte)
     }
 
+    #[inline]
     fn skip(&mut self, count: u32) -> Result<(), Broken> {
-        if self.bytes.len() - self.at < count as usize {
-            return Err(Broken::Malformed);
-        }
-        self.at += count as usize;
+        self.rest = self.rest.get(count as usize..).ok_or(Broken::Malformed)?;
         Ok(())
     }
 
+    #[inline]
     fn position(&self) -> u64 {
-        self.at as u64
+        (self.len - self.rest.len()) as u64
     }
 }

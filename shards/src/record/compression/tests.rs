@@ -1,8 +1,7 @@
 use super::*;
 
 fn inflate(codec: Codec, packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, Broken> {
-    let mut inflater =
-        Inflater::new(codec, Bytes::copy_from_slice(packed), bytes_max).map_err(|_| Broken::Compression)?;
+    let mut inflater = Inflater::new(codec, Bytes::copy_from_slice(packed), bytes_max);
     let mut out = Vec::new();
     while inflater.fill()? {
         out.extend_from_slice(&inflater.window[..inflater.end]);
@@ -70,4 +69,13 @@ fn gzip_members_one_after_another_are_one_stream() {
 fn what_follows_an_lz4_frame_is_left_alone() {
     let packed = [deflate(Codec::Lz4, None, b"frame"), b"garbage of some length".to_vec()].concat();
     assert_eq!(inflate(Codec::Lz4, &packed, 100).unwrap(), b"frame");
+}
+
+#[test]
+fn a_zstd_context_is_fresh_after_a_broken_stream() {
+    let packed = deflate(Codec::Zstd, None, &text());
+    assert!(inflate(Codec::Zstd, &packed[..packed.len() / 2], 1 << 20).unwrap().len() < text().len());
+    assert_eq!(inflate(Codec::Zstd, &packed, 1 << 20).unwrap(), text());
+    assert_eq!(inflate(Codec::Zstd, b"no frame at all", 1 << 20), Err(Broken::Compression));
+    assert_eq!(inflate(Codec::Zstd, &packed, 1 << 20).unwrap(), text());
 }
