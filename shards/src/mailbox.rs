@@ -17,7 +17,7 @@ pub use calls::Closed;
 pub use envelope::Envelope;
 
 use crate::limits::{MAILBOX_BATCH, MAILBOX_CALLS_MAX};
-use crate::runtime::{Class, spawn_in, sync::Notify};
+use crate::runtime::{Class, spawn_in, sync::Notify, yield_now};
 use crate::types::ShardId;
 use calls::{CallId, Calls};
 use lanes::Lanes;
@@ -59,6 +59,7 @@ impl<Q: Send + 'static, R: Send + 'static> Berth<Q, R> {
             own: RefCell::default(),
             taken: RefCell::default(),
             receiver: RefCell::default(),
+            at_once: Cell::new(0),
             credit: Notify::new(),
             closed: Cell::new(false),
         });
@@ -108,10 +109,21 @@ impl<Q, R> Port<Q, R> {
     }
 
     /// The next request to this shard. For one task at a time; dropping the future loses nothing.
+    ///
+    /// After a batch it yields, so that a receiver who never runs out of requests does not keep the executor from
+    /// looking at its rings.
     pub async fn receive(&self) -> (Envelope<Q, R>, Q) {
+        if self.inner.at_once.get() == MAILBOX_BATCH {
+            self.inner.at_once.set(0);
+            yield_now().await;
+        }
         poll_fn(|cx| match self.inner.next() {
-            Some((from, call, request)) => Poll::Ready((Envelope::new(self.inner.clone(), from, call), request)),
+            Some((from, call, request)) => {
+                self.inner.at_once.set(self.inner.at_once.get() + 1);
+                Poll::Ready((Envelope::new(self.inner.clone(), from, call), request))
+            }
             None => {
+                self.inner.at_once.set(0);
                 self.inner.receiver.replace(Some(cx.waker().clone()));
                 Poll::Pending
             }
@@ -170,6 +182,8 @@ struct Inner<Q, R> {
     /// Requests taken off their lanes, about to be received.
     taken: RefCell<VecDeque<(ShardId, CallId, Q)>>,
     receiver: RefCell<Option<Waker>>,
+    /// Requests received in a row without waiting.
+    at_once: Cell<usize>,
     credit: Notify,
     closed: Cell<bool>,
 }

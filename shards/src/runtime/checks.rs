@@ -39,6 +39,8 @@ pub enum StartupFault {
          systemd unit, or `ulimit -l 65536` in the shell"
     )]
     MemlockTooSmall { found: u64 },
+    #[error("cannot read the limits of this process: {0}")]
+    Limits(io::Error),
     #[error("{asked} shards can't be pinned to {cpus} cpus: lower num.shards or turn pinning off")]
     TooFewCpus { asked: u16, cpus: usize },
     #[error("cannot start an executor: {0}")]
@@ -48,12 +50,12 @@ pub enum StartupFault {
 /// Asks the machine, raising what limits may be raised on the way.
 pub fn checks() -> Result<Report, StartupFault> {
     let kernel = kernel()?;
-    let memlock_bytes = raise(Resource::RLIMIT_MEMLOCK, MEMLOCK_WANTED_BYTES).map_err(StartupFault::IoUringFailed)?;
+    let memlock_bytes = raise(Resource::RLIMIT_MEMLOCK, MEMLOCK_WANTED_BYTES).map_err(StartupFault::Limits)?;
     if memlock_bytes < MEMLOCK_MIN_BYTES {
         return Err(StartupFault::MemlockTooSmall { found: memlock_bytes });
     }
     io_uring()?;
-    let open_files = raise(Resource::RLIMIT_NOFILE, OPEN_FILES_WANTED).map_err(StartupFault::IoUringFailed)?;
+    let open_files = raise(Resource::RLIMIT_NOFILE, OPEN_FILES_WANTED).map_err(StartupFault::Limits)?;
     Ok(Report { kernel, cpus: cpus(), memlock_bytes, open_files })
 }
 

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::runtime::direct::plain;
+use crate::runtime::yield_now;
 use bytes::{Buf, Bytes};
 use futures_util::io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
@@ -37,7 +38,7 @@ impl Stream {
     }
 
     pub fn split(self) -> (ReadHalf, WriteHalf) {
-        (ReadHalf(self.socket.clone()), WriteHalf(self.socket))
+        (ReadHalf { socket: self.socket.clone(), at_once: 0 }, WriteHalf(self.socket))
     }
 
     /// A handle that ends the connection from a third task without keeping it open.
@@ -55,14 +56,34 @@ pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
 }
 
 /// The receiving half; for one task at a time.
-pub struct ReadHalf(Rc<Shared>);
+pub struct ReadHalf {
+    socket: Rc<Shared>,
+    /// Reads in a row that did not have to wait.
+    at_once: u32,
+}
+
+/// A peer that always has bytes waiting would keep its task running, and the executor from looking at its rings: other
+/// sockets and finished disk writes would go unseen for as long. After this many reads the rings get a look.
+const READS_AT_ONCE_MAX: u32 = 8;
 
 impl ReadHalf {
     /// Waits for bytes and returns how many were put into `into`; 0 when the peer (or a [`Closer`]) ended the stream.
     ///
     /// Dropping the future loses nothing.
     pub async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.0.poll_read(cx, into)).await
+        if self.at_once == READS_AT_ONCE_MAX {
+            self.at_once = 0;
+            yield_now().await;
+        }
+        let mut waited = false;
+        let read = poll_fn(|cx| {
+            let read = self.socket.poll_read(cx, into);
+            waited |= read.is_pending();
+            read
+        });
+        let read = read.await;
+        self.at_once = if waited { 0 } else { self.at_once + 1 };
+        read
     }
 }
 
