@@ -43,7 +43,7 @@ pub enum StartupFault {
     Limits(io::Error),
     #[error("{asked} shards can't be pinned to {cpus} cpus: lower num.shards or turn pinning off")]
     TooFewCpus { asked: u16, cpus: usize },
-    #[error("cannot start an executor: {0}")]
+    #[error("cannot start an executor: {0}; see the limits on open files, threads and locked memory of this process")]
     Executor(io::Error),
 }
 

@@ -12,7 +12,8 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{Pid, Uid};
 use std::cell::Cell;
 use std::future::Future;
-use std::sync::{Arc, Once};
+use std::io;
+use std::sync::{Arc, Once, mpsc};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ impl Config {
     }
 }
 
-/// Starts the shards; each runs `main` to its end. A panic on any of them ends the process.
+/// Starts the shards and returns when all run; each runs `main` to its end. A panic on any of them ends the process.
+/// After a fault some may be running: end the process.
 pub fn start<F, Fut>(config: &Config, main: F) -> Result<Executors, StartupFault>
 where
     F: Fn(ShardId) -> Fut + Clone + Send + 'static,
@@ -64,20 +66,35 @@ where
     assert_eq!(belongings.len(), usize::from(config.shards));
     abort_when_a_shard_panics();
     let heartbeats: Vec<Arc<Heartbeat>> = belongings.iter().map(|_| Arc::default()).collect();
-    let mut handles = Vec::with_capacity(belongings.len());
+    let mut starting = Vec::with_capacity(belongings.len());
     for (index, belonging) in belongings.into_iter().enumerate() {
         let shard = ShardId(index as u16);
         let (main, heartbeat) = (main.clone(), heartbeats[index].clone());
+        let (up, is_up) = mpsc::channel();
         let spawned = builder(config, shard)?.spawn(move || async move {
             SHARD.set(Some(shard));
             spawn_in(Class::Control, beat(heartbeat.clone()));
+            // The starter waits for this, or is gone with the process.
+            let _ = up.send(());
             main(shard, belonging).await;
             heartbeat.end();
         });
-        handles.push(spawned.map_err(|error| StartupFault::Executor(plain(error)))?);
+        starting.push((spawned.map_err(|error| StartupFault::Executor(plain(error)))?, is_up));
     }
+    let handles = starting.into_iter().map(|(handle, is_up)| started(handle, &is_up)).collect::<Result<_, _>>()?;
     let patience = u32::try_from(config.stall_limit.as_secs()).unwrap_or(u32::MAX).max(1);
     Ok(Executors { handles, watchdog: watchdog::watch(heartbeats, patience) })
+}
+
+/// Waits until the shard runs: rings that can't be set up are a fault of the start.
+fn started(handle: ExecutorJoinHandle<()>, is_up: &mpsc::Receiver<()>) -> Result<ExecutorJoinHandle<()>, StartupFault> {
+    match is_up.recv() {
+        Ok(()) => Ok(handle),
+        Err(_) => match handle.join() {
+            Err(error) => Err(StartupFault::Executor(plain(error))),
+            Ok(()) => Err(StartupFault::Executor(io::Error::other("the shard ended before it started"))),
+        },
+    }
 }
 
 /// The running shards.

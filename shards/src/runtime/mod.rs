@@ -14,6 +14,9 @@
 //! | truncate, rename, remove, mkdir, list, whole-file read and write, directory fsync | blocking thread of the shard | it may wait, the shard does not |
 //! | fstat of an open file | inline | the inode is in memory |
 //! | accept, send, recv | inline | non-blocking; readiness comes from the ring |
+//!
+//! The executor looks at its rings only when no task is ready (or after 100 ms), so a loop that never waits must call
+//! [`yield_now`] by count, about every 100 us of work: it alone makes room for that look.
 
 mod blocks;
 mod buffer;

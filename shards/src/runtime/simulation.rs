@@ -166,7 +166,9 @@ impl Future for Sleep {
         if self.simulation.now.get() >= self.key.0 {
             return Poll::Ready(());
         }
-        self.simulation.timers.borrow_mut().insert(self.key, cx.waker().clone());
+        if self.key.0 < Instant::NEVER {
+            self.simulation.timers.borrow_mut().insert(self.key, cx.waker().clone());
+        }
         Poll::Pending
     }
 }

@@ -64,6 +64,15 @@ fn waiting_for_what_never_comes_panics() {
 }
 
 #[test]
+fn a_sleep_without_end_does_not_end_time() {
+    simulate(1, async {
+        spawn(crate::runtime::sleep_until(Instant::NEVER));
+        sleep(Duration::from_secs(1)).await;
+        assert!(now() < Instant::NEVER);
+    });
+}
+
+#[test]
 fn leftover_tasks_are_dropped_inside_the_simulation() {
     struct AsksTheTime(Rc<Cell<bool>>);
     impl Drop for AsksTheTime {
