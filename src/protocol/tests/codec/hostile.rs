@@ -90,6 +90,23 @@ fn arrays_of_the_smallest_elements_stay_within_the_budget() {
 }
 
 #[test]
+fn a_count_beyond_the_bytes_that_follow_allocates_nothing() {
+    let frame = Bytes::from_static(b"\x00\x00\x00\x03\x00\x00\x00\x01\x00\x00\x00");
+    let (result, spent) = allocator::count(|| Reader::new(frame).array::<i32>(0, false));
+    assert_eq!((result.is_err(), spent), (true, 0));
+}
+
+#[test]
+fn many_tiny_record_sets_are_charged_too() {
+    let partitions = 10_000;
+    let mut body = b"\x00\xff\xff\x00\x00\x00\x00\x02\x01".to_vec();
+    uvarint(partitions + 1, &mut body);
+    (0..partitions).for_each(|_| body.extend(b"\x00\x00\x00\x00\x02r\x00"));
+    body.extend(b"\x00\x00");
+    assert_eq!(decode(&catalogue::of("ProduceRequest"), body, 9), Err(DecodeError::BudgetSpent));
+}
+
+#[test]
 fn a_large_request_that_is_meant_honestly_fits_the_budget() {
     let codec = catalogue::of("MetadataRequest");
     let names: Vec<String> = (0..20_000).map(|i| format!("t-{i:05}")).collect();
