@@ -120,13 +120,14 @@ impl Topic {
                 leaders.len()
             )));
         }
-        if exclusive && connections > self.partitions.len() {
-            return Err(Failure::Arguments("no more connections than partitions when each has its own".to_owned()));
-        }
         let mut spread = Vec::with_capacity(connections);
         for (turn, (leader, partitions)) in leaders.iter().enumerate() {
             // This leader's share of the connections.
             let share = (connections - turn).div_ceil(leaders.len());
+            if exclusive && share > partitions.len() {
+                let message = "a leader has fewer partitions than connections, and each is to have its own";
+                return Err(Failure::Arguments(message.to_owned()));
+            }
             for nth in 0..share {
                 let own: Vec<i32> = partitions.iter().copied().skip(nth % partitions.len()).step_by(share).collect();
                 spread.push((*leader, own));
@@ -194,4 +195,37 @@ fn leader_address(
     let Some(broker) = found.brokers.iter().find(|broker| Some(broker.node_id) == leader) else { return Ok(None) };
     let port = u16::try_from(broker.port).map_err(|_| Failure::Protocol("a port out of range"))?;
     Ok((&*broker.host, port).to_socket_addrs()?.next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(leaders: &[u16]) -> Topic {
+        let partition = |(index, port): (usize, &u16)| Partition {
+            index: index as i32,
+            leader: SocketAddr::from(([127, 0, 0, 1], *port)),
+        };
+        let partitions = leaders.iter().enumerate().map(partition).collect();
+        Topic { name: "t".to_owned(), id: Uuid::nil(), partitions, versions: Versions::default() }
+    }
+
+    fn spread(leaders: &[u16], connections: u32, exclusive: bool) -> Vec<(u16, Vec<i32>)> {
+        let spread = topic(leaders).spread(connections, exclusive).unwrap();
+        spread.into_iter().map(|(leader, partitions)| (leader.port(), partitions)).collect()
+    }
+
+    #[test]
+    fn each_partition_has_one_connection_while_they_last() {
+        assert_eq!(spread(&[1; 5], 2, true), [(1, vec![0, 2, 4]), (1, vec![1, 3])]);
+        assert_eq!(spread(&[1, 2, 1, 2], 3, false), [(1, vec![0]), (1, vec![2]), (2, vec![1, 3])]);
+    }
+
+    #[test]
+    fn connections_to_spare_share_partitions() {
+        assert_eq!(spread(&[1, 1], 4, false), [(1, vec![0]), (1, vec![1]), (1, vec![0]), (1, vec![1])]);
+        assert!(topic(&[1, 1]).spread(3, true).is_err());
+        assert!(topic(&[1, 2, 2, 2]).spread(4, true).is_err());
+        assert!(topic(&[1, 2]).spread(1, false).is_err(), "a broker nobody would talk to");
+    }
 }

@@ -159,3 +159,58 @@ impl Inbox {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn frame(len: usize) -> Vec<u8> {
+        let mut frame = (len as u32).to_be_bytes().to_vec();
+        frame.extend((0..len).map(|n| n as u8));
+        frame
+    }
+
+    #[test]
+    fn frames_of_every_size_come_out_whole_however_they_come_in() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut link = Link::connect(listener.local_addr().unwrap()).unwrap();
+        link.block(Duration::from_secs(5)).unwrap();
+        let (mut broker, _) = listener.accept().unwrap();
+        let sizes = [0, 5, INBOX_BYTES - 4, INBOX_BYTES - 3, 300_000, 200_000, 1];
+        let sender = std::thread::spawn(move || {
+            let all: Vec<u8> = sizes.into_iter().flat_map(frame).collect();
+            all.chunks(70_001).for_each(|chunk| broker.write_all(chunk).unwrap());
+        });
+        for size in sizes {
+            let found = loop {
+                match link.next_frame().unwrap() {
+                    Some(found) => break found,
+                    None => link.fill().unwrap(),
+                }
+            };
+            assert_eq!(found, frame(size)[4..]);
+            link.recycle(found);
+        }
+        sender.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_queued_leaves_in_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut link = Link::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut broker, _) = listener.accept().unwrap();
+        let pieces: Vec<Bytes> = (0..100u8).map(|n| Bytes::from(vec![n; 1 + usize::from(n) * 40])).collect();
+        pieces.iter().for_each(|piece| link.queue(piece.clone()));
+        let wanted = pieces.concat();
+        let reader = std::thread::spawn(move || {
+            let mut got = vec![0; wanted.len()];
+            broker.read_exact(&mut got).unwrap();
+            got == wanted
+        });
+        while !link.is_flushed() {
+            link.flush().unwrap();
+        }
+        assert!(reader.join().unwrap());
+    }
+}
