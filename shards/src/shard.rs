@@ -29,6 +29,7 @@ use futures_util::future::{Either, select};
 use responder::Responder;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use tails::Tails;
@@ -57,10 +58,13 @@ impl Settings {
     }
 }
 
+/// Hashed without a seed: topic ids are ours, and a simulation must repeat itself.
+type Slots = HashMap<TopicPartition, Slot, BuildHasherDefault<DefaultHasher>>;
+
 /// The partitions of one core.
 pub struct Shard {
     settings: Settings,
-    slots: RefCell<HashMap<TopicPartition, Slot>>,
+    slots: RefCell<Slots>,
     appends: RefCell<Appends>,
     waits: RefCell<Waits<Responder>>,
     /// Rung when the next deadline became an earlier one.
@@ -166,3 +170,6 @@ impl Shard {
         self.myself.upgrade().expect("a shard that runs is alive")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,13 @@ impl Disk {
         self.state().power_cut();
     }
 
+    /// The process is gone and the disk is not: what was written stays, synced or not. To be called when its tasks have
+    /// been dropped, which decides their writes in flight. Handles fail and planted faults are gone, as after
+    /// [`Disk::power_cut`].
+    pub fn process_kill(&self) {
+        self.state().process_kill();
+    }
+
     pub(in crate::runtime) fn root(&self) -> Directory {
         Directory::new(self.clone(), ROOT, self.state().life, "/memory".into())
     }
@@ -203,10 +210,19 @@ impl State {
         }
     }
 
-    fn power_cut(&mut self) {
+    fn process_kill(&mut self) {
         self.life += 1;
         self.failing.clear();
         self.cut_at = None;
+        for node in &mut self.nodes {
+            if let Node::File(file) = node {
+                file.blocks = Rc::default();
+            }
+        }
+    }
+
+    fn power_cut(&mut self) {
+        self.process_kill();
         for flight in std::mem::take(&mut self.in_flight) {
             let (file, random) = self.split(flight.node);
             file.write_partly(flight.pos, &flight.bytes, random);
