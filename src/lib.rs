@@ -7,4 +7,5 @@ pub mod exchange;
 pub mod log_dirs;
 pub mod metadata;
 pub mod network;
+pub mod raft;
 pub mod server;

@@ -71,7 +71,7 @@ impl FeaturesImage {
         self.kraft_version = level;
     }
 
-    pub(super) fn replay(&mut self, record: &FeatureLevelRecord) -> Result<(), ReplayError> {
+    pub fn replay(&mut self, record: &FeatureLevelRecord) -> Result<(), ReplayError> {
         let (name, level) = (record.name.as_ref() as &str, record.feature_level);
         if name == METADATA_VERSION && !supported(METADATA_VERSION).is_some_and(|range| range.contains(level)) {
             return Err(ReplayError::UnsupportedMetadataVersion(level));

@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod configs;
 pub mod delta;
+pub mod driver;
 pub mod features;
 pub mod image;
 pub mod kept;
@@ -16,5 +17,6 @@ pub mod topics;
 
 pub use configs::{ConfigResource, ResourceType};
 pub use delta::Delta;
+pub use driver::Publisher;
 pub use image::{Image, Provenance};
 pub use replay::{ReplayError, Replayer};

@@ -53,6 +53,11 @@ impl Replayer {
         self.delta.image()
     }
 
+    /// Without the records of an open transaction.
+    pub fn settled(&self) -> &Image {
+        self.before_transaction.as_ref().unwrap_or(&self.delta).image()
+    }
+
     pub fn in_transaction(&self) -> bool {
         self.before_transaction.is_some()
     }
@@ -120,3 +125,6 @@ pub fn record_version(record: &MetadataRecord, features: &FeaturesImage) -> i16 
     let level = features.metadata_version();
     steps.iter().rev().find(|(from, _)| level >= *from).map_or(0, |(_, version)| *version)
 }
+
+#[cfg(test)]
+mod tests;
