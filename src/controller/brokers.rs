@@ -252,7 +252,8 @@ pub(super) fn fence_expired(state: &mut State, at: &Moment) -> Vec<MetadataRecor
 
 pub(super) fn register_controller(state: &State, request: &ControllerRegistrationRequest) -> Decision {
     let respond = |code: ErrorCode| {
-        let response = ControllerRegistrationResponse { error_code: code.code(), ..Default::default() };
+        let response =
+            ControllerRegistrationResponse { error_code: code.code(), error_message: None, ..Default::default() };
         ControllerReply::ControllerRegistration(response)
     };
     let feature = request.features.iter().find(|feature| feature.name == METADATA_VERSION);

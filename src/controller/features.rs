@@ -43,7 +43,7 @@ pub(super) fn update(state: &State, request: &UpdateFeaturesRequest) -> Decision
     if request.validate_only {
         records.clear();
     }
-    let response = UpdateFeaturesResponse::default();
+    let response = UpdateFeaturesResponse { error_message: None, ..Default::default() };
     Decision::new(records.into_iter().map(MetadataRecord::from).collect(), ControllerReply::UpdateFeatures(response))
 }
 

@@ -104,6 +104,7 @@ fn create_one(state: &State, topic: &CreatableTopic, dice: &mut Dice) -> Result<
     let result = CreatableTopicResult {
         name: topic.name.clone(),
         topic_id: id,
+        error_message: None,
         num_partitions: placement.len() as i32,
         replication_factor: placement.first().map_or(-1, |p| p.replicas.len() as i16),
         configs: Some(shown.into_iter().map(shown_config).collect()),

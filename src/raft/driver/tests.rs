@@ -114,6 +114,21 @@ fn a_loss_of_power_never_takes_what_was_committed() {
 }
 
 #[test]
+fn an_idle_log_is_tidied_and_takes_records_again() {
+    simulate(6, async {
+        let disk = Disk::new(6);
+        let raft = open(&disk, &fixed()).await;
+        let first = commit(&raft, 2).await;
+        odradek_shards::runtime::sleep(IDLE * 3).await;
+        let dir = Directory::memory(&disk).open_dir("__cluster_metadata-0").await.unwrap();
+        let entries = dir.list().await.unwrap();
+        let log = entries.iter().find(|entry| entry.name.ends_with(".log")).unwrap();
+        assert_eq!(log.len, raft.inner.log.borrow().size(), "nothing lies behind the last batch");
+        assert_eq!(commit(&raft, 1).await, Offset(first.0 + 1));
+    });
+}
+
+#[test]
 fn a_failed_write_ends_leadership_and_every_wait() {
     simulate(5, async {
         let disk = Disk::new(5);
