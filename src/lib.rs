@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod controller;
 pub mod exchange;
+pub mod handlers;
 pub mod log_dirs;
 pub mod metadata;
 pub mod network;

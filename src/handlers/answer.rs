@@ -1,0 +1,34 @@
+//! One call of an API, and how its response becomes bytes.
+
+use crate::exchange::{Answer, Closing, Peer};
+use odradek_protocol::api::ApiKey;
+use odradek_protocol::codec::Message;
+use odradek_protocol::frame;
+use odradek_protocol::primitives::Str;
+use std::rc::Rc;
+
+/// What a request's header and connection say.
+pub struct Call {
+    pub api: ApiKey,
+    pub version: i16,
+    pub correlation: i32,
+    pub client: Option<Str>,
+    pub peer: Rc<Peer>,
+}
+
+impl Call {
+    /// The response in the request's version.
+    pub fn answer(&self, response: &impl Message) -> Answer {
+        self.answer_in(response, self.version)
+    }
+
+    /// The response in another version than the request's: ApiVersions only (KIP-511).
+    pub fn answer_in(&self, response: &impl Message, version: i16) -> Answer {
+        match frame::response(self.api, version, self.correlation, response) {
+            Ok(pieces) => Answer::Reply(pieces),
+            Err(error) => {
+                Answer::Close(Closing::Unencodable { api: self.api.name(), version, reason: error.to_string() })
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a handler may touch: the image, the shards, the controller, and this shard's own small stores.
+
+use super::fetch_session::FetchSessions;
+use super::producer_ids::ProducerIds;
+use super::topic_rules::TopicRules;
+use crate::config::BrokerConfig;
+use crate::controller::Controller;
+use crate::metadata::image::Image;
+use crate::metadata::topics::{PartitionImage, TopicImage};
+use odradek_protocol::error::ErrorCode;
+use odradek_protocol::primitives::Str;
+use odradek_shards::Shards;
+use odradek_shards::types::{NodeId, PartitionIndex, TopicPartition};
+use std::cell::{Ref, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Who this broker is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub node: NodeId,
+    pub cluster: Str,
+}
+
+/// One per shard, for as long as the shard runs.
+pub struct Context {
+    pub identity: Identity,
+    config: RefCell<Arc<BrokerConfig>>,
+    pub shards: Shards,
+    pub controller: Controller,
+    pub fetch_sessions: RefCell<FetchSessions>,
+    pub producer_ids: ProducerIds,
+    pub topic_rules: TopicRules,
+    image: RefCell<Arc<Image>>,
+}
+
+impl Context {
+    pub fn new(
+        identity: Identity,
+        config: Arc<BrokerConfig>,
+        shards: Shards,
+        controller: Controller,
+        image: Arc<Image>,
+    ) -> Rc<Self> {
+        let slots = config.fetch.max_incremental_fetch_session_cache_slots / usize::from(shards.count());
+        Rc::new(Self {
+            identity,
+            fetch_sessions: RefCell::new(FetchSessions::new(slots.max(1))),
+            producer_ids: ProducerIds::default(),
+            topic_rules: TopicRules::default(),
+            config: RefCell::new(config),
+            shards,
+            controller,
+            image: RefCell::new(image),
+        })
+    }
+
+    /// The metadata as of now; a handler that awaits should ask again.
+    pub fn image(&self) -> Arc<Image> {
+        self.image.borrow().clone()
+    }
+
+    /// The same for a look that ends before the next await.
+    pub fn look(&self) -> Ref<'_, Arc<Image>> {
+        self.image.borrow()
+    }
+
+    /// The configuration as of now, dynamic settings included.
+    pub fn config(&self) -> Arc<BrokerConfig> {
+        self.config.borrow().clone()
+    }
+
+    /// Swaps the image that requests see from now on, and the configuration that goes with it.
+    pub fn publish(&self, image: Arc<Image>, config: Arc<BrokerConfig>) {
+        self.topic_rules.forget();
+        *self.image.borrow_mut() = image;
+        *self.config.borrow_mut() = config;
+    }
+
+    /// The partition, if this broker leads it.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION or NOT_LEADER_OR_FOLLOWER.
+    pub fn led<'a>(
+        &self,
+        topic: &'a TopicImage,
+        index: i32,
+    ) -> Result<(TopicPartition, &'a PartitionImage), ErrorCode> {
+        let index = PartitionIndex(index);
+        let partition = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        if partition.leader != self.identity.node {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        Ok((TopicPartition { topic: topic.id, partition: index }, partition))
+    }
+}

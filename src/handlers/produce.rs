@@ -1,0 +1,228 @@
+//! Produce, versions 3-13: validates batches here, appends them on the shards that own their partitions. v7 zstd,
+//! v8 record errors (KIP-467), v10 tells of the new leader (KIP-951), v13 topic ids.
+
+use super::answer::Call;
+use super::context::Context;
+use super::error_code::KafkaCode;
+use super::per_shard::PerShard;
+use super::{leader_hint, table, topic_name};
+use crate::exchange::{Answer, Closing, Serving};
+use crate::metadata::image::Image;
+use crate::metadata::topics::TopicImage;
+use bytes::Bytes;
+use odradek_protocol::codec::Reader;
+use odradek_protocol::error::ErrorCode;
+use odradek_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use odradek_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use odradek_protocol::messages::{ProduceRequest, ProduceResponse};
+use odradek_shards::message::{Acks, AppendPart, AppendResult, Reply, Request};
+use odradek_shards::record::{self, Rejected, Rules, ValidBatch};
+use odradek_shards::runtime;
+use odradek_shards::types::{ShardId, Timestamp, TopicId};
+use std::rc::Rc;
+
+pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
+    Box::pin(async move {
+        let request: ProduceRequest = match table::parse(&call, &mut body) {
+            Ok(request) => request,
+            Err(closing) => return Answer::Close(closing),
+        };
+        drop(body);
+        let silent = request.acks == 0;
+        let response = produce(&context, &call, request).await;
+        if !silent {
+            return call.answer(&response);
+        }
+        match first_error(&response) {
+            None => Answer::Silence,
+            Some(error) => Answer::Close(Closing::Unacknowledged { api: call.api.name(), reason: error.name().into() }),
+        }
+    })
+}
+
+async fn produce(context: &Context, call: &Call, request: ProduceRequest) -> ProduceResponse {
+    let Some(acks) = acks(request.acks) else { return refuse_acks(request) };
+    let (mut response, parts) = Plan::new(context, call, acks).of(request);
+    let answers = parts.ask(
+        &context.shards,
+        |parts| Request::Append { parts },
+        |reply| match reply {
+            Reply::Append(results) => Some(results),
+            _ => None,
+        },
+    );
+    for ((topic, partition), result) in answers.await {
+        tell(&mut response.responses[topic].partition_responses[partition], result);
+    }
+    if call.version >= leader_hint::PRODUCE_FROM {
+        hint_leaders(context, call, &mut response);
+    }
+    response
+}
+
+fn acks(wire: i16) -> Option<Acks> {
+    match wire {
+        -1 => Some(Acks::All),
+        0 => Some(Acks::None),
+        1 => Some(Acks::Leader),
+        _ => None,
+    }
+}
+
+fn refuse_acks(request: ProduceRequest) -> ProduceResponse {
+    let refused = |partition: PartitionProduceData| failed(partition.index, ErrorCode::InvalidRequiredAcks);
+    let responses = request.topic_data.into_iter().map(|topic| TopicProduceResponse {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        partition_responses: topic.partition_data.into_iter().map(refused).collect(),
+        ..Default::default()
+    });
+    ProduceResponse { responses: responses.collect(), ..Default::default() }
+}
+
+type Parts = PerShard<(usize, usize), AppendPart>;
+
+/// Turns a request into a response with a place for every partition, and the appends that will fill it.
+struct Plan<'a> {
+    context: &'a Context,
+    call: &'a Call,
+    acks: Acks,
+    image: std::sync::Arc<Image>,
+    now: Timestamp,
+    parts: Parts,
+}
+
+impl<'a> Plan<'a> {
+    fn new(context: &'a Context, call: &'a Call, acks: Acks) -> Self {
+        let image = context.image();
+        Self { context, call, acks, image, now: runtime::wall_clock(), parts: Parts::default() }
+    }
+
+    fn of(mut self, request: ProduceRequest) -> (ProduceResponse, Parts) {
+        let topics = request.topic_data.into_iter().enumerate();
+        let responses = topics.map(|(index, topic)| self.topic(index, topic)).collect();
+        (ProduceResponse { responses, ..Default::default() }, self.parts)
+    }
+
+    fn topic(&mut self, t: usize, topic: TopicProduceData) -> TopicProduceResponse {
+        let image = self.image.clone();
+        let target = self.target(&image, &topic);
+        let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
+        for (p, data) in topic.partition_data.into_iter().enumerate() {
+            let index = data.index;
+            let planned = match &target {
+                Ok((image, rules)) => self.part(image, rules, data),
+                Err(error) => Err(failed(index, *error)),
+            };
+            partition_responses.push(match planned {
+                Ok((owner, part)) => {
+                    self.parts.add(owner, (t, p), part);
+                    PartitionProduceResponse { index, base_offset: -1, ..Default::default() }
+                }
+                Err(response) => response,
+            });
+        }
+        TopicProduceResponse { name: topic.name, topic_id: topic.topic_id, partition_responses, ..Default::default() }
+    }
+
+    fn target<'i>(&self, image: &'i Image, topic: &TopicProduceData) -> Result<(&'i TopicImage, Rules), ErrorCode> {
+        let known = if self.call.version >= 13 {
+            image.topics().by_id(TopicId(topic.topic_id)).ok_or(ErrorCode::UnknownTopicId)?
+        } else {
+            image.topics().by_name(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition)?
+        };
+        if topic_name::is_closed_to(&known.name, self.call.client.as_deref()) {
+            return Err(ErrorCode::InvalidTopicException);
+        }
+        let rules = self.context.topic_rules.of(image, &self.context.config(), known);
+        Ok((known, Rules { zstd_allowed: self.call.version >= 7, ..rules }))
+    }
+
+    fn part(
+        &self,
+        topic: &TopicImage,
+        rules: &Rules,
+        data: PartitionProduceData,
+    ) -> Result<(ShardId, AppendPart), PartitionProduceResponse> {
+        let index = data.index;
+        let (partition, _) = self.context.led(topic, index).map_err(|error| failed(index, error))?;
+        let records = data.records.map(|records| records.into_bytes()).unwrap_or_default();
+        let batch = self.validate(records, rules).map_err(|rejected| explained(index, rejected))?;
+        if batch.header.attributes.is_transactional() {
+            return Err(failed(index, ErrorCode::InvalidTxnState));
+        }
+        let part = AppendPart { partition, batch, leader_epoch_expected: None, acks: self.acks };
+        Ok((self.context.shards.owner(partition), part))
+    }
+
+    fn validate(&self, records: Bytes, rules: &Rules) -> Result<ValidBatch, Rejected> {
+        record::validate(records, rules, self.now)
+    }
+}
+
+fn failed(index: i32, error: ErrorCode) -> PartitionProduceResponse {
+    PartitionProduceResponse { index, error_code: error.code(), base_offset: -1, ..Default::default() }
+}
+
+fn explained(index: i32, rejected: Rejected) -> PartitionProduceResponse {
+    let record_errors = rejected.record_errors.into_iter().map(|(batch_index, message)| BatchIndexAndErrorMessage {
+        batch_index,
+        batch_index_error_message: Some(message.into()),
+        ..Default::default()
+    });
+    PartitionProduceResponse {
+        record_errors: record_errors.collect(),
+        error_message: Some(rejected.message.into()),
+        ..failed(index, rejected.error.code())
+    }
+}
+
+fn tell(response: &mut PartitionProduceResponse, result: Option<AppendResult>) {
+    match result {
+        Some(Ok(appended)) => {
+            response.base_offset = appended.base_offset.0;
+            response.log_append_time_ms = appended.log_append_time.0;
+            response.log_start_offset = appended.log_start_offset.0;
+        }
+        Some(Err(error)) => response.error_code = error.code().code(),
+        None => response.error_code = ErrorCode::NotLeaderOrFollower.code(),
+    }
+}
+
+fn first_error(response: &ProduceResponse) -> Option<ErrorCode> {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    partitions.map(|partition| partition.error_code).find(|code| *code != 0).map(ErrorCode::from_code)
+}
+
+/// Tells who leads the partitions that this broker does not.
+fn hint_leaders(context: &Context, call: &Call, response: &mut ProduceResponse) {
+    let image = context.look();
+    let mut endpoints = leader_hint::Endpoints::new(&image, &call.peer.listener);
+    for topic in &mut response.responses {
+        for partition in &mut topic.partition_responses {
+            if !leader_hint::is_due(partition.error_code) {
+                continue;
+            }
+            let known = if call.version >= 13 {
+                image.topics().by_id(TopicId(topic.topic_id))
+            } else {
+                image.topics().by_name(&topic.name)
+            };
+            if let Some((leader_id, leader_epoch)) = known.and_then(|known| endpoints.leader(known, partition.index)) {
+                partition.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+            }
+        }
+    }
+    response.node_endpoints = endpoints
+        .found()
+        .map(|(node_id, endpoint, rack)| NodeEndpoint {
+            node_id,
+            host: endpoint.host.clone(),
+            port: i32::from(endpoint.port),
+            rack,
+            ..Default::default()
+        })
+        .collect();
+}

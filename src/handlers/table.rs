@@ -1,0 +1,119 @@
+//! Every API served here: key, versions, handler. ApiVersions is printed from it, so it never claims what does not work.
+
+use super::answer::Call;
+use super::context::Context;
+use super::{
+    alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_log_dirs, describe_topic_partitions, fetch, incremental_alter_configs, init_producer_id,
+    list_config_resources, list_offsets, metadata, offset_for_leader_epoch, produce,
+};
+use crate::exchange::{Answer, Closing, Serving};
+use odradek_protocol::api::ApiKey;
+use odradek_protocol::codec::{Message, Reader};
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+
+/// One API: the versions it works in and the versions it tells of.
+pub struct Api {
+    pub key: ApiKey,
+    versions: RangeInclusive<i16>,
+    /// Lowest version told to clients, where it differs from what works.
+    advertised_min: Option<i16>,
+    pub serve: fn(Rc<Context>, Call, Reader) -> Serving,
+}
+
+impl Api {
+    pub fn serves(&self, version: i16) -> bool {
+        self.versions.contains(&version)
+    }
+
+    pub fn advertised(&self) -> (i16, i16) {
+        (self.advertised_min.unwrap_or(*self.versions.start()), *self.versions.end())
+    }
+}
+
+/// An API whose handler takes a request and returns its response.
+macro_rules! api {
+    ($key:ident, $versions:expr, $handle:path) => {
+        Api {
+            key: ApiKey::$key,
+            versions: $versions,
+            advertised_min: None,
+            serve: |context, call, mut body| {
+                Box::pin(async move {
+                    match parse(&call, &mut body) {
+                        Ok(request) => call.answer(&$handle(&context, &call, request).await),
+                        Err(closing) => Answer::Close(closing),
+                    }
+                })
+            },
+        }
+    };
+}
+
+/// In order of their keys.
+pub static APIS: [Api; 18] = [
+    Api { key: ApiKey::Produce, versions: 3..=13, advertised_min: Some(PRODUCE_ADVERTISED_MIN), serve: produce::serve },
+    api!(Fetch, 4..=18, fetch::handle),
+    api!(ListOffsets, 1..=11, list_offsets::handle),
+    api!(Metadata, 0..=13, metadata::handle),
+    api!(ApiVersions, 0..=4, api_versions::handle),
+    api!(CreateTopics, 2..=7, create_topics::handle),
+    api!(DeleteTopics, 1..=6, delete_topics::handle),
+    api!(DeleteRecords, 0..=2, delete_records::handle),
+    api!(InitProducerId, 0..=5, init_producer_id::handle),
+    api!(OffsetForLeaderEpoch, 2..=4, offset_for_leader_epoch::handle),
+    api!(DescribeConfigs, 1..=4, describe_configs::handle),
+    api!(AlterConfigs, 0..=2, alter_configs::handle),
+    api!(DescribeLogDirs, 1..=4, describe_log_dirs::handle),
+    api!(CreatePartitions, 0..=3, create_partitions::handle),
+    api!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
+    api!(DescribeCluster, 0..=2, describe_cluster::handle),
+    api!(ListConfigResources, 0..=1, list_config_resources::handle),
+    api!(DescribeTopicPartitions, 0..=0, describe_topic_partitions::handle),
+];
+
+/// Versions 0-2 are refused, but librdkafka sends gzip, snappy and lz4 uncompressed to a broker that does not name them
+/// (KAFKA-18659).
+const PRODUCE_ADVERTISED_MIN: i16 = 0;
+
+pub fn find(key: i16) -> Option<&'static Api> {
+    APIS.binary_search_by_key(&key, |api| api.key as i16).ok().map(|index| &APIS[index])
+}
+
+/// The request's body in its version.
+///
+/// # Errors
+/// The connection has to close: nothing after such a request can be trusted.
+pub fn parse<R: Message>(call: &Call, body: &mut Reader) -> Result<R, Closing> {
+    R::decode(body, call.version).map_err(|error| Closing::Unparsable {
+        api: call.api.name(),
+        version: call.version,
+        reason: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_by_key() {
+        assert!(APIS.is_sorted_by_key(|api| api.key as i16));
+    }
+
+    #[test]
+    fn every_version_served_is_one_the_codec_knows() {
+        for api in &APIS {
+            let valid = api.key.valid_versions();
+            assert!(valid.contains(api.versions.start()) && valid.contains(api.versions.end()), "{}", api.key.name());
+        }
+    }
+
+    #[test]
+    fn produce_is_told_from_version_zero_and_served_from_three() {
+        let produce = find(0).expect("Produce is served");
+        assert_eq!(produce.advertised(), (0, 13));
+        assert!(!produce.serves(2));
+    }
+}

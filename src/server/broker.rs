@@ -1,0 +1,203 @@
+//! What each shard runs from its start to its end. Shard 0 leads: it starts the others' rooms, publishes, and stops all.
+
+use super::checkpoints::Checkpoints;
+use super::control::{Control, ControlPort, Done, tell_all};
+use super::metadata_log;
+use super::publication::Publication;
+use super::registration::{Registrant, Registration};
+use super::shard_rooms::ShardRooms;
+use super::sockets::{Bound, Sockets};
+use super::{Fate, StartError};
+use crate::config::BrokerConfig;
+use crate::controller::{self, Controller};
+use crate::handlers::Identity;
+use crate::log_dirs::LogDirs;
+use crate::network::{Incoming, accept_loop};
+use crate::raft::Raft;
+use odradek_shards::mailbox::{Berth, Mesh};
+use odradek_shards::message::{Reply, Request};
+use odradek_shards::runtime::signals::Signals;
+use odradek_shards::runtime::{self, Class, Directory, Instant};
+use odradek_shards::types::ShardId;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{error, info};
+
+/// What shard 0 starts the broker with.
+pub struct Start {
+    pub started: Instant,
+    pub sockets: Sockets,
+    pub log_dirs: LogDirs,
+    pub signals: Signals,
+    pub fate: Fate,
+}
+
+/// What a shard is given on its way to its thread.
+pub struct Belongings {
+    config: Arc<BrokerConfig>,
+    count: u16,
+    engine: Berth<Request, Reply>,
+    control: Berth<Control, Done>,
+    controller: controller::Berth,
+    /// Shard 0's.
+    start: Option<Start>,
+}
+
+impl Belongings {
+    pub fn of_each(config: &Arc<BrokerConfig>, start: Start) -> Vec<Self> {
+        let count = super::shards(config);
+        let engine = Mesh::new(count).into_iter();
+        let control = Mesh::new(count).into_iter();
+        let controllers = controller::mesh(count).into_iter();
+        let mut start = Some(start);
+        let each = engine.zip(control).zip(controllers);
+        each.map(|((engine, control), controller)| Self {
+            config: config.clone(),
+            count,
+            engine,
+            control,
+            controller,
+            start: start.take(),
+        })
+        .collect()
+    }
+}
+
+/// The life of a shard.
+pub async fn main(id: ShardId, belongings: Belongings) {
+    let Belongings { config, count, engine, control, controller, start } = belongings;
+    let port = Rc::new(control.attach());
+    let controller = controller.attach();
+    let rooms = ShardRooms::new(id, count, config.clone(), engine.attach(), controller.clone());
+    let Some(start) = start else { return rooms.obey(port).await };
+    let obeying = runtime::spawn_joined(rooms.clone().obey(port.clone()));
+    lead(Leader { config, count, port: port.clone(), rooms, controller }, start).await;
+    if let Err(error) = tell_all(&port, count, || Control::End).await {
+        error!("a shard did not end: {error}");
+    }
+    obeying.await;
+}
+
+/// Shard 0 at work.
+struct Leader {
+    config: Arc<BrokerConfig>,
+    count: u16,
+    port: Rc<ControlPort>,
+    rooms: Rc<ShardRooms>,
+    controller: Controller,
+}
+
+async fn lead(leader: Leader, start: Start) {
+    let Start { started, sockets, log_dirs, signals, fate } = start;
+    match leader.start(started, &sockets, log_dirs).await {
+        Ok(running) => {
+            let signal = signals.received().await;
+            info!("stopping: {signal:?} received");
+            running.stop(&leader).await;
+            info!("stopped");
+        }
+        Err(error) => *fate.lock().expect("nothing panics while it holds the error") = Some(error),
+    }
+}
+
+/// What has to be stopped again.
+struct Running {
+    checkpoints: Rc<Checkpoints>,
+    registration: Rc<Registration>,
+    raft: Raft,
+}
+
+impl Leader {
+    async fn start(&self, started: Instant, sockets: &Sockets, log_dirs: LogDirs) -> Result<Running, StartError> {
+        let Bound { listeners, endpoints } = sockets.bind(&self.config)?;
+        let paths: Vec<PathBuf> = log_dirs.dirs.iter().map(|dir| dir.path.clone()).collect();
+        let open = || Control::Open { log_dirs: paths.clone() };
+        tell_all(&self.port, self.count, open).await.map_err(StartError::Shard)?;
+        let shards = self.rooms.shards().clone();
+        let dirs = open_all(&paths).await.map_err(StartError::Shard)?;
+        let raft = metadata_log::open(&self.config, &log_dirs, &dirs).await?;
+        let checkpoints = Checkpoints::new(shards.clone(), dirs);
+        let identity = Identity { node: self.config.node_id, cluster: (&log_dirs.cluster_id).into() };
+        let registrant = Registrant {
+            config: &self.config,
+            cluster_id: &log_dirs.cluster_id.clone(),
+            log_dirs: log_dirs.dirs.iter().map(|dir| dir.directory_id).collect(),
+            endpoints,
+            previous_epoch: log_dirs.dirs.iter().find_map(|dir| dir.broker_epoch),
+        };
+        let publication =
+            Publication::new(self.config.node_id, self.config.clone(), shards.clone(), self.port.clone(), log_dirs);
+        let settings = controller::Settings {
+            cluster_id: identity.cluster.clone(),
+            node: self.config.node_id,
+            config: self.config.clone(),
+        };
+        runtime::spawn_in(
+            Class::Control,
+            metadata_log::lead(self.controller.clone(), raft.clone(), settings, publication.clone()),
+        );
+        let registration = Rc::new(Registration::new(self.controller.clone(), registrant).await?);
+        tell_all(&self.port, self.count, || Control::Begin(identity.clone())).await.map_err(StartError::Shard)?;
+        self.listen(listeners, sockets);
+        self.keep(&registration, &checkpoints);
+        self.say_ready(started, sockets, &paths, publication.partitions());
+        Ok(Running { checkpoints, registration, raft })
+    }
+
+    fn listen(&self, listeners: Vec<(Arc<str>, runtime::net::Listener)>, sockets: &Sockets) {
+        for (name, listener) in listeners {
+            let port = self.port.clone();
+            let hand_off = move |incoming: Incoming| {
+                let shard = incoming.place.shard;
+                drop(port.call(shard, Control::Connection(incoming)));
+            };
+            runtime::spawn(accept_loop(listener, name, sockets.counts.clone(), hand_off));
+        }
+    }
+
+    /// Starts what goes on as long as the broker runs.
+    fn keep(&self, registration: &Rc<Registration>, checkpoints: &Rc<Checkpoints>) {
+        let heartbeat = milliseconds(i64::from(self.config.quorum.broker_heartbeat_interval_ms));
+        let registration = registration.clone();
+        runtime::spawn_in(Class::Control, async move { registration.keep(heartbeat).await });
+        let interval = milliseconds(self.config.storage.log_flush_offset_checkpoint_interval_ms);
+        runtime::spawn_in(Class::Background, checkpoints.clone().run(interval));
+    }
+
+    fn say_ready(&self, started: Instant, sockets: &Sockets, log_dirs: &[PathBuf], partitions: usize) {
+        let listeners: Vec<String> =
+            sockets.addresses.iter().map(|(listener, address)| format!("{}://{address}", listener.name)).collect();
+        info!(
+            "odradek {} ready: listeners {}, shards {}, data {}, {partitions} partitions, took {} ms",
+            env!("CARGO_PKG_VERSION"),
+            listeners.join(","),
+            self.count,
+            log_dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(","),
+            started.elapsed().as_millis()
+        );
+    }
+}
+
+impl Running {
+    async fn stop(&self, leader: &Leader) {
+        if let Err(error) = tell_all(&leader.port, leader.count, || Control::Hush).await {
+            error!("connections did not close: {error}");
+        }
+        let metadata = self.raft.close().await.inspect_err(|error| error!("the metadata log did not close: {error}"));
+        self.checkpoints.close(self.registration.epoch, metadata.is_ok()).await;
+    }
+}
+
+async fn open_all(paths: &[PathBuf]) -> std::io::Result<Vec<Directory>> {
+    let mut dirs = Vec::with_capacity(paths.len());
+    for path in paths {
+        dirs.push(Directory::open(path).await?);
+    }
+    Ok(dirs)
+}
+
+fn milliseconds(configured: i64) -> Duration {
+    u64::try_from(configured).map_or(Duration::MAX, Duration::from_millis).max(Duration::from_millis(1))
+}

@@ -1,0 +1,184 @@
+//! From one metadata image to the next: first the logs, on the shards that own them, then the image, on every shard.
+
+use super::control::{Control, ControlPort, Published, tell_all};
+use crate::config::BrokerConfig;
+use crate::log_dirs::{Home, LogDirs};
+use crate::metadata::topics::TopicImage;
+use crate::metadata::{Delta, Image, ResourceType};
+use odradek_shards::Shards;
+use odradek_shards::log::LogConfig;
+use odradek_shards::message::{LogDirIndex, OpenPartition, PartitionChange, Reply, Request};
+use odradek_shards::types::{NodeId, ShardId, TopicPartition};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use tracing::error;
+
+/// Shard 0's means of publishing.
+pub struct Publication {
+    node: NodeId,
+    /// As configured at start; dynamic settings come from the image.
+    started_with: Arc<BrokerConfig>,
+    in_force: RefCell<Arc<BrokerConfig>>,
+    shards: Shards,
+    port: Rc<ControlPort>,
+    log_dirs: RefCell<LogDirs>,
+    has_published: Cell<bool>,
+    partitions: Cell<usize>,
+}
+
+type Changes = BTreeMap<ShardId, Vec<PartitionChange>>;
+
+impl Publication {
+    pub fn new(
+        node: NodeId,
+        config: Arc<BrokerConfig>,
+        shards: Shards,
+        port: Rc<ControlPort>,
+        log_dirs: LogDirs,
+    ) -> Rc<Self> {
+        let in_force = RefCell::new(config.clone());
+        let (log_dirs, has_published, partitions) = (RefCell::new(log_dirs), Cell::default(), Cell::default());
+        Rc::new(Self { node, started_with: config, in_force, shards, port, log_dirs, has_published, partitions })
+    }
+
+    /// Makes a committed change real here; when it returns, every request sees it. The first one brings all that the
+    /// metadata log said at start, and with it goes what earlier runs left to be deleted.
+    pub async fn publish(&self, delta: &Delta, image: Arc<Image>) {
+        let reconfigured = self.renew_config(delta, &image);
+        let changes = self.changes(delta, &image, reconfigured);
+        self.change(changes).await;
+        self.spread(image).await;
+    }
+
+    /// How many partitions are here.
+    pub fn partitions(&self) -> usize {
+        self.partitions.get()
+    }
+
+    async fn spread(&self, image: Arc<Image>) {
+        let published = Published { image, config: self.in_force.borrow().clone() };
+        let told = tell_all(&self.port, self.shards.count(), || Control::Publish(published.clone())).await;
+        if let Err(error) = told {
+            error!("an image did not reach every shard: {error}");
+        }
+    }
+
+    /// Sends each shard its changes and waits for all of them. What fails is told by the shard; requests for such a
+    /// partition hear of it too.
+    async fn change(&self, changes: Changes) {
+        let sent: Vec<_> =
+            changes.into_iter().map(|(shard, changes)| self.shards.call(shard, Request::Change(changes))).collect();
+        for reply in sent {
+            if let Reply::Closed = reply.await {
+                error!("a shard ended before it changed its partitions");
+            }
+        }
+    }
+
+    fn changes(&self, delta: &Delta, image: &Image, reconfigured: bool) -> Changes {
+        let mut changes = if self.has_published.replace(true) { Changes::new() } else { self.doomed() };
+        let local = delta.local_changes(self.node);
+        self.partitions.set(self.partitions.get() + local.added.len() - local.removed.len());
+        for partition in local.removed {
+            self.add(&mut changes, partition, PartitionChange::Delete { partition });
+            if let Some(topic) = delta.base().topics().by_id(partition.topic) {
+                self.log_dirs.borrow_mut().forget(&topic.name, partition.partition);
+            }
+        }
+        for partition in local.added {
+            if let Some(topic) = image.topics().by_id(partition.topic) {
+                let config = self.log_config(image, &topic.name);
+                self.open(partition, topic, &config, &mut changes);
+            }
+        }
+        for partition in local.changed {
+            self.lead(partition, image, &mut changes);
+        }
+        self.reconfigure(delta, image, reconfigured, &mut changes);
+        changes
+    }
+
+    fn open(&self, partition: TopicPartition, topic: &TopicImage, config: &Arc<LogConfig>, changes: &mut Changes) {
+        let index = partition.partition;
+        let known = self.log_dirs.borrow().home(&topic.name, index);
+        let home: Home = known.unwrap_or_else(|| self.log_dirs.borrow_mut().place(&topic.name, index));
+        let image = topic.partition(index).expect("a partition that is to be opened stands in its topic");
+        let open = OpenPartition {
+            partition,
+            topic: Arc::from(topic.name.as_str()),
+            log_dir: LogDirIndex(u16::try_from(home.log_dir).expect("log.dirs names few directories")),
+            config: config.clone(),
+            leader_epoch: image.leader_epoch,
+            clean: home.is_clean,
+            recovery_point: home.recovery_point,
+            log_start: home.log_start,
+        };
+        self.add(changes, partition, PartitionChange::Open(open));
+    }
+
+    fn lead(&self, partition: TopicPartition, image: &Image, changes: &mut Changes) {
+        let Some(state) = image.topics().partition(partition) else { return };
+        if state.leader == self.node {
+            self.add(changes, partition, PartitionChange::LeaderEpoch { partition, epoch: state.leader_epoch });
+        }
+    }
+
+    /// Topics whose settings changed, or all of them when the broker's defaults did.
+    fn reconfigure(&self, delta: &Delta, image: &Image, all: bool, changes: &mut Changes) {
+        let topics: Vec<&TopicImage> = if all {
+            image.topics().iter().collect()
+        } else {
+            let changed = delta.configs().changed.iter().filter(|resource| resource.kind == ResourceType::Topic);
+            changed.filter_map(|resource| image.topics().by_name(&resource.name)).collect()
+        };
+        for topic in topics {
+            let config = self.log_config(image, &topic.name);
+            for (partition, _) in topic.partitions().filter(|(_, partition)| partition.replicas.contains(&self.node)) {
+                let partition = TopicPartition { topic: topic.id, partition };
+                let change = PartitionChange::Reconfigure { partition, config: config.clone() };
+                self.add(changes, partition, change);
+            }
+        }
+    }
+
+    fn add(&self, changes: &mut Changes, partition: TopicPartition, change: PartitionChange) {
+        changes.entry(self.shards.owner(partition)).or_default().push(change);
+    }
+
+    /// Directories that a past run had renamed for deletion, spread over the shards.
+    fn doomed(&self) -> Changes {
+        let log_dirs = self.log_dirs.borrow();
+        let named = log_dirs.dirs.iter().enumerate().flat_map(|(index, dir)| {
+            let log_dir = LogDirIndex(u16::try_from(index).expect("log.dirs names few directories"));
+            dir.doomed.iter().map(move |name| PartitionChange::Discard { log_dir, name: name.clone() })
+        });
+        let mut changes = Changes::new();
+        for (discard, shard) in named.zip(self.shards.shards().collect::<Vec<_>>().into_iter().cycle()) {
+            changes.entry(shard).or_default().push(discard);
+        }
+        changes
+    }
+
+    fn log_config(&self, image: &Image, topic: &str) -> Arc<LogConfig> {
+        let broker = self.in_force.borrow();
+        let overrides = image.configs().of(ResourceType::Topic, topic);
+        Arc::new(crate::config::TopicConfig::resolve(overrides, &broker).log_config(&broker))
+    }
+
+    /// True when the broker's own settings changed.
+    fn renew_config(&self, delta: &Delta, image: &Image) -> bool {
+        let touched = delta.configs().changed.iter().any(|resource| resource.kind == ResourceType::Broker);
+        if touched {
+            self.renew_from(image);
+        }
+        touched
+    }
+
+    fn renew_from(&self, image: &Image) {
+        let of = |name: &str| image.configs().of(ResourceType::Broker, name);
+        let config = self.started_with.with_dynamic(of(""), of(&self.node.to_string()));
+        *self.in_force.borrow_mut() = Arc::new(config);
+    }
+}

@@ -1,0 +1,148 @@
+//! The rooms of one shard: its partitions, its connections, its context; opened, fed and closed by shard 0's word.
+
+use super::control::{Control, ControlPort, Done, Published};
+use crate::config::BrokerConfig;
+use crate::controller::Controller;
+use crate::exchange::{Dispatch, Peer, Serving};
+use crate::handlers::{self, Context, Identity};
+use crate::network::{Connections, Settings};
+use bytes::Bytes;
+use odradek_shards::Shards;
+use odradek_shards::mailbox::Port;
+use odradek_shards::message::{Reply, Request};
+use odradek_shards::runtime::{self, Directory};
+use odradek_shards::shard::{self, Shard};
+use odradek_shards::types::ShardId;
+use std::cell::{OnceCell, RefCell};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One shard's part of the broker.
+pub struct ShardRooms {
+    id: ShardId,
+    count: u16,
+    config: Arc<BrokerConfig>,
+    port: Rc<Port<Request, Reply>>,
+    controller: Controller,
+    shards: OnceCell<Shards>,
+    published: RefCell<Published>,
+    serving: OnceCell<(Rc<Context>, Rc<Connections>)>,
+}
+
+impl ShardRooms {
+    pub fn new(
+        id: ShardId,
+        count: u16,
+        config: Arc<BrokerConfig>,
+        port: Port<Request, Reply>,
+        controller: Controller,
+    ) -> Rc<Self> {
+        let published = Published { image: Arc::default(), config: config.clone() };
+        Rc::new(Self {
+            id,
+            count,
+            config,
+            port: Rc::new(port),
+            controller,
+            shards: OnceCell::new(),
+            published: RefCell::new(published),
+            serving: OnceCell::new(),
+        })
+    }
+
+    /// The way to all shards; there once the directories are open.
+    pub fn shards(&self) -> &Shards {
+        self.shards.get().expect("shard 0 opens the rooms before it uses them")
+    }
+
+    /// Does what shard 0 says until it says to end.
+    pub async fn obey(self: Rc<Self>, port: Rc<ControlPort>) {
+        loop {
+            let (envelope, control) = port.receive().await;
+            let last = matches!(control, Control::End);
+            envelope.reply(self.act(control).await);
+            if last {
+                return;
+            }
+        }
+    }
+
+    async fn act(self: &Rc<Self>, control: Control) -> Done {
+        match control {
+            Control::Open { log_dirs } => self.open(log_dirs).await?,
+            Control::Begin(identity) => self.begin(identity),
+            Control::Publish(published) => self.publish(published),
+            Control::Connection(incoming) => {
+                if let Some((_, connections)) = self.serving.get() {
+                    connections.adopt(incoming);
+                }
+            }
+            Control::Hush => {
+                if let Some((_, connections)) = self.serving.get() {
+                    connections.stop();
+                }
+            }
+            Control::End => {}
+        }
+        Ok(())
+    }
+
+    async fn open(&self, paths: Vec<PathBuf>) -> Done {
+        let mut log_dirs = Vec::with_capacity(paths.len());
+        for path in paths {
+            log_dirs.push(Directory::open(&path).await?);
+        }
+        let engine = &self.config.engine;
+        let settings = shard::Settings {
+            tail_bytes_max: usize::try_from(engine.odradek_tail_cache_bytes).unwrap_or(usize::MAX),
+            request_bytes_max: usize::try_from(engine.odradek_request_memory_bytes).unwrap_or(usize::MAX),
+            ..shard::Settings::new(self.id, log_dirs)
+        };
+        let shard = Shard::new(settings);
+        runtime::spawn(shard.clone().serve(self.port.clone()));
+        let shards = Shards::new(shard, self.port.clone(), self.count);
+        assert!(self.shards.set(shards).is_ok(), "rooms are opened once");
+        Ok(())
+    }
+
+    fn begin(&self, identity: Identity) {
+        let Published { image, config } = self.published.borrow().clone();
+        let context = Context::new(identity, config, self.shards().clone(), self.controller.clone(), image);
+        let network = &self.config.network;
+        let settings = Settings {
+            request_bytes_max: network.socket_request_max_bytes,
+            idle_max: u64::try_from(network.connections_max_idle_ms).map_or(Duration::MAX, Duration::from_millis),
+        };
+        let dispatch = Rc::new(Handlers(context.clone()));
+        let connections = Connections::new(settings, dispatch, self.shards().budget().clone());
+        runtime::spawn(connections.clone().sweep_idle());
+        assert!(self.serving.set((context, connections)).is_ok(), "a shard begins to serve once");
+    }
+
+    fn publish(&self, published: Published) {
+        if let Some((context, _)) = self.serving.get() {
+            context.publish(published.image.clone(), published.config.clone());
+        }
+        *self.published.borrow_mut() = published;
+    }
+}
+
+/// Leads frames to the handlers.
+struct Handlers(Rc<Context>);
+
+impl Dispatch for Handlers {
+    fn serve(&self, frame: Bytes, from: &Rc<Peer>) -> Serving {
+        handlers::dispatch(&self.0, frame, from)
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.shards.is_ready()
+    }
+
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(self.0.shards.ready())
+    }
+}

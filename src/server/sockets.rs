@@ -1,0 +1,105 @@
+//! The addresses to listen on, and what clients are told of them.
+
+use crate::config::{BrokerConfig, Listener};
+use crate::network::{ConnectionCounts, ConnectionLimits};
+use odradek_shards::runtime::net;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use tracing::warn;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error(
+        "listeners: {name}: the host {host} has no address: {source}; correct it, or leave it empty for every address"
+    )]
+    UnknownHost { name: String, host: String, source: io::Error },
+    #[error("listener {name}: {source}")]
+    Bind { name: String, source: io::Error },
+}
+
+/// Listeners with their addresses, in the order of `listeners`.
+pub struct Sockets {
+    pub addresses: Vec<(Listener, SocketAddr)>,
+    pub counts: Arc<ConnectionCounts>,
+}
+
+/// Bound listeners, and what clients are told of each: name, host, port.
+pub struct Bound {
+    pub listeners: Vec<(Arc<str>, net::Listener)>,
+    pub endpoints: Vec<(String, String, u16)>,
+}
+
+/// Asks for the addresses of the hosts named. May ask a name server: call it before the shards start.
+pub fn resolve(config: &BrokerConfig) -> Result<Sockets, ListenError> {
+    let clients = config.listeners.iter().filter(|listener| !listener.is_controller);
+    let addresses = clients.map(|listener| Ok((listener.clone(), address(listener)?))).collect::<Result<_, _>>()?;
+    let limits = ConnectionLimits {
+        connections_max: config.network.max_connections,
+        per_address_max: config.network.max_connections_per_ip,
+        overrides: overrides(config),
+    };
+    let counts = ConnectionCounts::new(limits, super::shards(config));
+    Ok(Sockets { addresses, counts })
+}
+
+impl Sockets {
+    /// Binds all of them on this shard.
+    pub fn bind(&self, config: &BrokerConfig) -> Result<Bound, ListenError> {
+        let mut listeners = Vec::with_capacity(self.addresses.len());
+        for (listener, address) in &self.addresses {
+            let bound = bind(listener, *address, config)
+                .map_err(|source| ListenError::Bind { name: listener.name.clone(), source })?;
+            listeners.push((Arc::from(listener.name.as_str()), bound));
+        }
+        let port_of = |name: &str| {
+            let bound = listeners.iter().find(|(listener, _)| &**listener == name);
+            bound.map_or(0, |(_, bound)| bound.local_address().port())
+        };
+        let advertised = config.advertised_listeners.iter().map(|endpoint| {
+            let port = if endpoint.port == 0 { port_of(&endpoint.listener) } else { endpoint.port };
+            (endpoint.listener.clone(), endpoint.host.clone(), port)
+        });
+        let endpoints = advertised.collect();
+        Ok(Bound { listeners, endpoints })
+    }
+}
+
+fn bind(listener: &Listener, address: SocketAddr, config: &BrokerConfig) -> io::Result<net::Listener> {
+    let network = &config.network;
+    let options = net::Options {
+        backlog: u16::try_from(network.socket_listen_backlog_size).unwrap_or(u16::MAX),
+        send_buffer_bytes: usize::try_from(network.socket_send_buffer_bytes).ok(),
+        receive_buffer_bytes: usize::try_from(network.socket_receive_buffer_bytes).ok(),
+    };
+    let every_address = listener.host.is_none();
+    match net::Listener::bind(address, options) {
+        // A kernel without IPv6.
+        Err(error) if every_address && matches!(error.raw_os_error(), Some(EAFNOSUPPORT)) => {
+            net::Listener::bind((Ipv4Addr::UNSPECIFIED, address.port()).into(), options)
+        }
+        bound => bound,
+    }
+}
+
+const EAFNOSUPPORT: i32 = 97;
+
+fn address(listener: &Listener) -> Result<SocketAddr, ListenError> {
+    let Some(host) = &listener.host else { return Ok((Ipv6Addr::UNSPECIFIED, listener.port).into()) };
+    let unknown = |source| ListenError::UnknownHost { name: listener.name.clone(), host: host.clone(), source };
+    let mut addresses = (host.as_str(), listener.port).to_socket_addrs().map_err(unknown)?;
+    addresses.next().ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
+}
+
+/// Hosts that have no address limit nobody.
+fn overrides(config: &BrokerConfig) -> HashMap<IpAddr, usize> {
+    let mut overrides = HashMap::new();
+    for (host, count) in &config.max_connections_per_ip_overrides {
+        match (host.as_str(), 0).to_socket_addrs() {
+            Ok(addresses) => overrides.extend(addresses.map(|address| (address.ip().to_canonical(), *count))),
+            Err(error) => warn!("max.connections.per.ip.overrides: {host} has no address: {error}"),
+        }
+    }
+    overrides
+}

@@ -1,0 +1,15 @@
+//! The broker as a process, asked over the wire: by frames of our own making and by a real client.
+
+mod admin;
+mod api_versions;
+mod batches;
+mod every_version;
+mod fetching;
+mod harness;
+mod hostile;
+mod kill_nine;
+mod pipelining;
+mod producing;
+mod rdkafka_client;
+mod restart;
+mod wire;
