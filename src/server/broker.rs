@@ -111,7 +111,7 @@ struct Running {
 
 impl Leader {
     async fn start(&self, started: Instant, sockets: &Sockets, log_dirs: LogDirs) -> Result<Running, StartError> {
-        let Bound { listeners, endpoints } = sockets.bind(&self.config)?;
+        let Bound { listeners, endpoints } = sockets.bind(&self.config).await?;
         let paths: Vec<PathBuf> = log_dirs.dirs.iter().map(|dir| dir.path.clone()).collect();
         let open = || Control::Open { log_dirs: paths.clone() };
         tell_all(&self.port, self.count, open).await.map_err(StartError::Shard)?;

@@ -2,12 +2,17 @@
 
 use crate::config::{BrokerConfig, Listener};
 use crate::network::{ConnectionCounts, ConnectionLimits};
-use odradek_shards::runtime::net;
+use odradek_shards::runtime::{self, net};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::warn;
+
+/// How long a taken port is asked for again.
+const PORT_WAIT_MAX: Duration = Duration::from_secs(2);
+const PORT_WAIT_STEP: Duration = Duration::from_millis(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -46,10 +51,11 @@ pub fn resolve(config: &BrokerConfig) -> Result<Sockets, ListenError> {
 
 impl Sockets {
     /// Binds all of them on this shard.
-    pub fn bind(&self, config: &BrokerConfig) -> Result<Bound, ListenError> {
+    pub async fn bind(&self, config: &BrokerConfig) -> Result<Bound, ListenError> {
         let mut listeners = Vec::with_capacity(self.addresses.len());
         for (listener, address) in &self.addresses {
-            let bound = bind(listener, *address, config)
+            let bound = bind_when_free(listener, *address, config)
+                .await
                 .map_err(|source| ListenError::Bind { name: listener.name.clone(), source })?;
             listeners.push((Arc::from(listener.name.as_str()), bound));
         }
@@ -63,6 +69,20 @@ impl Sockets {
         });
         let endpoints = advertised.collect();
         Ok(Bound { listeners, endpoints })
+    }
+}
+
+/// A process that has just ended, killed or not, may hold its port a moment longer: the kernel closes what its rings
+/// waited on after the process is gone.
+async fn bind_when_free(listener: &Listener, address: SocketAddr, config: &BrokerConfig) -> io::Result<net::Listener> {
+    let until = runtime::now() + PORT_WAIT_MAX;
+    loop {
+        match bind(listener, address, config) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && runtime::now() < until => {
+                runtime::sleep(PORT_WAIT_STEP).await;
+            }
+            bound => return bound,
+        }
     }
 }
 
