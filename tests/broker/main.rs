@@ -1,4 +1,5 @@
 //! The broker as a process, asked over the wire: by frames of our own making and by a real client.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
 mod admin;
 mod api_versions;
