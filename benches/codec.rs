@@ -40,7 +40,8 @@ fn encode_fetch(c: &mut Criterion) {
         records: Some(Bytes::from(vec![7; 64 << 10]).into()),
         ..Default::default()
     });
-    let topic = FetchableTopicResponse { topic: "orders".into(), partitions: partitions.collect(), ..Default::default() };
+    let topic =
+        FetchableTopicResponse { topic: "orders".into(), partitions: partitions.collect(), ..Default::default() };
     let response = FetchResponse { responses: vec![topic], ..Default::default() };
     c.bench_function("encode fetch of 16 partitions, 1 MiB", |b| {
         b.iter(|| frame::response(ApiKey::Fetch, VERSION, 7, black_box(&response)));

@@ -137,6 +137,9 @@ pub struct ConsumeArguments {
     /// Check every checksum, offset and value against what `produce --verify` wrote
     #[arg(long)]
     pub verify: bool,
+    /// Check checksums, that offsets have no gap, and that each idempotent producer's records are in order, once each
+    #[arg(long, conflicts_with = "verify")]
+    pub verify_order: bool,
 }
 
 #[derive(Args, Debug)]

@@ -105,6 +105,12 @@ impl FetchedBatch {
         i32_at(&self.bytes, 17).map(|stored| stored as u32) == Some(crc32c::crc32c(&self.bytes[CRC_FROM..]))
     }
 
+    /// The producer's id, -1 when it has none, and the sequence number of the first record.
+    pub fn producer_and_sequence(&self) -> (i64, i32) {
+        let header = "a batch has a whole header";
+        (i64_at(&self.bytes, 43).expect(header), i32_at(&self.bytes, 53).expect(header))
+    }
+
     /// Calls `each` with every record's offset and value (empty when null); `None` when they cannot be read.
     pub fn for_each_record(&self, mut each: impl FnMut(i64, &[u8])) -> Option<()> {
         let codec = Codec::from_attributes(i16::from_be_bytes([self.bytes[21], self.bytes[22]]))?;

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::recorder::Recorder;
 use crate::report::Report;
+use crate::sequence::SequenceCheck;
 use crate::verify::Verifier;
 use crate::workload::{Span, measure};
 use bytes::Bytes;
@@ -38,16 +39,24 @@ pub fn run(arguments: &ConsumeArguments) -> Result<Report, Failure> {
                 Consumer::new(Link::connect(*leader)?, &topic, positions, &arguments.fetching, recorder)?;
             consumer.goes_round = span.duration.is_some();
             consumer.budget = run.count.map(|count| count.div_ceil(u64::from(run.connections)));
-            consumer.look = if arguments.verify { Look::Verify(Verifier::new()) } else { Look::Count };
+            consumer.look = look(arguments);
             peers.push(Box::new(consumer));
         }
         Ok(peers)
     })?;
     let mut report = Report::new("consume", &topic.name, run.connections, &measured);
-    if arguments.verify {
+    if arguments.verify || arguments.verify_order {
         report.verified = Some(format!("{} records are what and where they should be", measured.totals.records));
     }
     Ok(report)
+}
+
+fn look(arguments: &ConsumeArguments) -> Look {
+    match (arguments.verify, arguments.verify_order) {
+        (true, _) => Look::Verify(Verifier::new()),
+        (_, true) => Look::Order(SequenceCheck::default()),
+        _ => Look::Count,
+    }
 }
 
 fn positions(partitions: &[i32], starts: &[i64], ends: &[i64]) -> Vec<Position> {
@@ -87,6 +96,7 @@ pub enum Look {
     /// Its header says how many records it holds.
     Count,
     Verify(Verifier),
+    Order(SequenceCheck),
     /// Every value begins with the time it was due, in nanoseconds since this instant.
     Time(Instant),
 }
@@ -177,6 +187,7 @@ impl Consumer {
         match &self.look {
             Look::Count => Ok(()),
             Look::Verify(verifier) => verifier.check(partition, expected, batch),
+            Look::Order(order) => order.check(partition, expected, batch),
             Look::Time(epoch) => {
                 let mut recorder = self.recorder.borrow_mut();
                 let read = batch.for_each_record(|_, value| {

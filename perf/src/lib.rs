@@ -25,6 +25,7 @@ mod producer;
 mod progress;
 mod recorder;
 mod report;
+mod sequence;
 mod source;
 mod verify;
 mod workload;
