@@ -16,6 +16,7 @@ mod shard_rooms;
 mod sockets;
 
 use crate::config::BrokerConfig;
+use crate::controller::ControllerError;
 use crate::log_dirs::{self, LogDirError};
 use crate::raft::RaftError;
 use broker::Belongings;
@@ -45,6 +46,8 @@ pub enum StartError {
     Shard(io::Error),
     #[error(transparent)]
     Metadata(#[from] RaftError),
+    #[error("{0}; the broker ended, for nothing can be changed or trusted without the metadata log")]
+    Controller(ControllerError),
     #[error(transparent)]
     Registration(#[from] Refused),
 }

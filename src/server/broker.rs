@@ -14,12 +14,15 @@ use crate::handlers::Identity;
 use crate::log_dirs::LogDirs;
 use crate::network::{Incoming, accept_loop};
 use crate::raft::Raft;
+use futures_util::future::{Either, select};
 use odradek_shards::mailbox::{Berth, Mesh};
 use odradek_shards::message::{Reply, Request};
 use odradek_shards::runtime::signals::Signals;
+use odradek_shards::runtime::sync::{Receiver, oneshot};
 use odradek_shards::runtime::{self, Class, Directory, Instant};
 use odradek_shards::types::ShardId;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,9 +95,15 @@ struct Leader {
 async fn lead(leader: Leader, start: Start) {
     let Start { started, sockets, log_dirs, signals, fate } = start;
     match leader.start(started, &sockets, log_dirs).await {
-        Ok(running) => {
-            let signal = signals.received().await;
-            info!("stopping: {signal:?} received");
+        Ok(mut running) => {
+            match select(pin!(signals.received()), &mut running.failure).await {
+                Either::Left((signal, _)) => info!("stopping: {signal:?} received"),
+                Either::Right((failure, _)) => {
+                    let error = failure.expect("the controller ends by failing");
+                    error!("stopping: {error}");
+                    *fate.lock().expect("nothing panics while it holds the error") = Some(error);
+                }
+            }
             running.stop(&leader).await;
             info!("stopped");
         }
@@ -107,6 +116,8 @@ struct Running {
     checkpoints: Rc<Checkpoints>,
     registration: Rc<Registration>,
     raft: Raft,
+    /// Of the metadata log.
+    failure: Receiver<StartError>,
 }
 
 impl Leader {
@@ -134,16 +145,15 @@ impl Leader {
             node: self.config.node_id,
             config: self.config.clone(),
         };
-        runtime::spawn_in(
-            Class::Control,
-            metadata_log::lead(self.controller.clone(), raft.clone(), settings, publication.clone()),
-        );
+        let (failed, failure) = oneshot();
+        let leading = metadata_log::lead(self.controller.clone(), raft.clone(), settings, publication.clone());
+        runtime::spawn_in(Class::Control, async move { drop(failed.send(leading.await)) });
         let registration = Rc::new(Registration::new(self.controller.clone(), registrant).await?);
         tell_all(&self.port, self.count, || Control::Begin(identity.clone())).await.map_err(StartError::Shard)?;
         self.listen(listeners, sockets);
         self.keep(&registration, &checkpoints);
         self.say_ready(started, sockets, &paths, publication.partitions());
-        Ok(Running { checkpoints, registration, raft })
+        Ok(Running { checkpoints, registration, raft, failure })
     }
 
     fn listen(&self, listeners: Vec<(Arc<str>, runtime::net::Listener)>, sockets: &Sockets) {

@@ -10,7 +10,6 @@ use crate::raft::{Formatting, Raft, RaftSettings};
 use odradek_shards::runtime::Directory;
 use std::rc::Rc;
 use std::sync::Arc;
-use tracing::error;
 
 /// Opens the log in its directory, or begins one, and stands for election.
 pub async fn open(config: &BrokerConfig, log_dirs: &LogDirs, dirs: &[Directory]) -> Result<Raft, StartError> {
@@ -29,13 +28,17 @@ pub async fn open(config: &BrokerConfig, log_dirs: &LogDirs, dirs: &[Directory])
     Ok(raft)
 }
 
-/// Answers the controller's requests. A broker that cannot keep its metadata must not go on: the process ends.
-pub async fn lead(controller: Controller, raft: Raft, settings: controller::Settings, publication: Rc<Publication>) {
+/// Answers the controller's requests until the log fails. A broker that cannot keep its metadata must not go on.
+pub async fn lead(
+    controller: Controller,
+    raft: Raft,
+    settings: controller::Settings,
+    publication: Rc<Publication>,
+) -> StartError {
     let publish = |delta: Arc<Delta>, image: Arc<Image>| {
         let publication = publication.clone();
         async move { publication.publish(&delta, image).await }
     };
     let Err(error) = controller.lead(raft, settings, publish).await;
-    error!("{error}; the broker stops, for nothing can be changed or trusted without the metadata log");
-    std::process::exit(1);
+    StartError::Controller(error)
 }

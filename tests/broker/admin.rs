@@ -104,7 +104,7 @@ fn partitions_added_to_a_topic_take_records() {
     let broker = Broker::start();
     broker.create_topic("a", 1);
     let mut wire = broker.connect();
-    let topic = CreatePartitionsTopic { name: "a".into(), count: 4, ..Default::default() };
+    let topic = CreatePartitionsTopic { name: "a".into(), count: 4, assignments: None, ..Default::default() };
     let response =
         wire.call(3, &CreatePartitionsRequest { topics: vec![topic], timeout_ms: 5000, ..Default::default() });
     assert_eq!(response.results[0].error_code, 0);

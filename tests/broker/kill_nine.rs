@@ -90,12 +90,21 @@ fn producer(broker: &Broker, ledger: Ledger) -> ThreadedProducer<Ledger> {
         .unwrap()
 }
 
+/// Of no group: it stores no offsets.
+fn consumer(broker: &Broker) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("group.id", "unused")
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap()
+}
+
 /// Reads every partition to its end: values rise within a partition, so none is lost in the middle, twice, or out of order.
 fn check(broker: &Broker, ledger: &Ledger, sent: u64) {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).set("group.id", "unused").create().unwrap();
     let mut seen = HashSet::new();
     for partition in 0..PARTITIONS {
+        let consumer = consumer(broker);
         let (_, end) = consumer.fetch_watermarks("ledger", partition, Duration::from_secs(10)).unwrap();
         let mut wanted = TopicPartitionList::new();
         wanted.add_partition_offset("ledger", partition, Offset::Beginning).unwrap();
@@ -103,7 +112,9 @@ fn check(broker: &Broker, ledger: &Ledger, sent: u64) {
         let mut last = None;
         let mut at = 0;
         while at < end {
-            let message = consumer.poll(Duration::from_secs(10)).expect("a record before the end").unwrap();
+            let message = consumer.poll(Duration::from_secs(10));
+            let message =
+                message.unwrap_or_else(|| panic!("partition {partition}: nothing at {at}, the end is {end}")).unwrap();
             let value = number(message.payload().unwrap());
             assert!(last < Some(value), "partition {partition}: {value} after {last:?}");
             assert_eq!(message.offset(), at, "offsets have no gaps");
