@@ -61,7 +61,7 @@ impl Log {
         let position = segment.append(header, self.config.index_interval_bytes);
         self.tail.push(TailBatch::new(header, &batch.bytes, segment.base, position));
         self.epochs.assign(header.leader_epoch, header.base_offset);
-        self.producers.update(header, marker(batch));
+        self.producers.update(header, marker(batch), now);
         self.end = header.next_offset();
         Ok(())
     }

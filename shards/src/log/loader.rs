@@ -231,7 +231,7 @@ impl Loader {
             let text = epochs.text();
             self.dir.write_whole(names::LEADER_EPOCHS, text.as_bytes()).await.doing("writing the leader epochs")?;
         }
-        producers.expire(self.how.now, self.config.producer_id_expiration_ms);
+        producers.refresh(self.how.now);
         let active = self.segments.last().map_or(self.end, |segment| segment.base);
         let log = Log {
             recovery_point: if self.how.clean { self.end } else { active },

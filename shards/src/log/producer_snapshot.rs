@@ -80,7 +80,8 @@ fn parse_entry(mut entry: &[u8]) -> (ProducerId, ProducerState) {
     let batch = ProducerBatch { last_sequence, last_offset, offset_delta, timestamp };
     let batches = if last_offset >= Offset::ZERO { VecDeque::from([batch]) } else { VecDeque::new() };
     let transaction_first = (first >= Offset::ZERO).then_some(first);
-    (id, ProducerState { epoch, batches, coordinator_epoch, last_timestamp: timestamp, transaction_first })
+    let (last_timestamp, active_at) = (timestamp, timestamp);
+    (id, ProducerState { epoch, batches, coordinator_epoch, last_timestamp, active_at, transaction_first })
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
@@ -105,6 +106,7 @@ mod tests {
             batches: VecDeque::from([batch]),
             coordinator_epoch: -1,
             last_timestamp: Timestamp(0x0102_0304),
+            active_at: Timestamp(0x0102_0304),
             transaction_first: None,
         };
         let mut states = ProducerStates::default();

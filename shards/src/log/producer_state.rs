@@ -33,8 +33,11 @@ pub struct ProducerState {
     /// At most five, oldest first; empty after a transaction marker of a new epoch.
     pub batches: VecDeque<ProducerBatch>,
     pub coordinator_epoch: i32,
-    /// Largest timestamp of its last batch; idle time counts from it.
+    /// Largest timestamp of its last batch, by the producer's clock.
     pub last_timestamp: Timestamp,
+    /// When it was last heard of, by ours. Idle time counts from it: a producer of old records is not idle. Not in the
+    /// snapshot; after a start it is the time of the start.
+    pub active_at: Timestamp,
     /// Where its open transaction begins.
     pub transaction_first: Option<Offset>,
 }
@@ -97,7 +100,7 @@ impl ProducerStates {
 
     /// Takes note of a batch that is in the log, `header` having its offsets there. `marker` is what it says when it is
     /// a transaction marker.
-    pub fn update(&mut self, header: &BatchHeader, marker: Option<EndTransactionMarker>) {
+    pub fn update(&mut self, header: &BatchHeader, marker: Option<EndTransactionMarker>, now: Timestamp) {
         if !header.has_producer_id() {
             return;
         }
@@ -105,6 +108,7 @@ impl ProducerStates {
             self.make_room();
         }
         let state = self.producers.entry(header.producer_id).or_insert_with(|| ProducerState::new(header));
+        state.active_at = now;
         match marker {
             Some(marker) => {
                 state.coordinator_epoch = marker.coordinator_epoch;
@@ -143,6 +147,11 @@ impl ProducerStates {
         self.producers.retain(|_, state| !state.is_idle(now, expiration_ms));
     }
 
+    /// Counts everybody as active now.
+    pub(super) fn refresh(&mut self, now: Timestamp) {
+        self.producers.values_mut().for_each(|state| state.active_at = now);
+    }
+
     /// Puts back what a snapshot holds.
     pub(super) fn insert(&mut self, id: ProducerId, state: ProducerState) {
         if let Some(first) = state.transaction_first {
@@ -157,13 +166,13 @@ impl ProducerStates {
         if self.producers.len() < PRODUCERS_MAX {
             return;
         }
-        let mut ages: Vec<_> = self.idle().map(|state| state.last_timestamp).collect();
+        let mut ages: Vec<_> = self.idle().map(|state| state.active_at).collect();
         if ages.is_empty() {
             return;
         }
         let at = (ages.len() - 1).min(PRODUCERS_MAX / 16);
         let (_, &mut oldest_kept, _) = ages.select_nth_unstable(at);
-        self.producers.retain(|_, state| state.transaction_first.is_some() || state.last_timestamp > oldest_kept);
+        self.producers.retain(|_, state| state.transaction_first.is_some() || state.active_at > oldest_kept);
     }
 
     fn idle(&self) -> impl Iterator<Item = &ProducerState> {
@@ -178,6 +187,7 @@ impl ProducerState {
             batches: VecDeque::new(),
             coordinator_epoch: -1,
             last_timestamp: header.max_timestamp,
+            active_at: header.max_timestamp,
             transaction_first: None,
         }
     }
@@ -222,7 +232,7 @@ impl ProducerState {
     }
 
     fn is_idle(&self, now: Timestamp, expiration_ms: i64) -> bool {
-        self.transaction_first.is_none() && now.0.saturating_sub(self.last_timestamp.0) >= expiration_ms
+        self.transaction_first.is_none() && now.0.saturating_sub(self.active_at.0) >= expiration_ms
     }
 }
 

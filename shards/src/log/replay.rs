@@ -68,7 +68,7 @@ impl Replay {
                 true => marker_in(&scan.batch(header).await.doing("reading a segment")?),
                 false => None,
             };
-            self.producers.update(header, marker);
+            self.producers.update(header, marker, header.max_timestamp);
         }
         Ok(())
     }

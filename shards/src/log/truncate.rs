@@ -108,6 +108,7 @@ impl Truncation {
         replay.catch_up(&kept, base).await?;
         let recovered = recovery::recover(&self.dir, base, len, &self.config, self.now, Some(&mut replay)).await?;
         let Recovered { mut segment, .. } = recovered;
+        replay.producers.refresh(self.now);
         segment.trim_at_once().await?;
         let text = replay.epochs.text();
         self.dir.write_whole(names::LEADER_EPOCHS, text.as_bytes()).await.doing("writing the leader epochs")?;

@@ -2,6 +2,9 @@ use super::*;
 use crate::record::Attributes;
 use crate::types::LeaderEpoch;
 
+/// Later than any record's timestamp here.
+const NOW: Timestamp = Timestamp(1_000_000);
+
 fn header(epoch: i16, sequence: i32, count: i32, offset: i64) -> BatchHeader {
     BatchHeader {
         base_offset: Offset(offset),
@@ -24,7 +27,7 @@ fn header(epoch: i16, sequence: i32, count: i32, offset: i64) -> BatchHeader {
 fn states(batches: &[(i16, i32, i32)]) -> ProducerStates {
     let mut states = ProducerStates::default();
     for (at, &(epoch, sequence, count)) in batches.iter().enumerate() {
-        states.update(&header(epoch, sequence, count, at as i64 * 100), None);
+        states.update(&header(epoch, sequence, count, at as i64 * 100), None, NOW);
     }
     states
 }
@@ -51,9 +54,9 @@ fn sequences_wrap_to_zero() {
     let mut states = states(&[(0, i32::MAX - 1, 2)]);
     assert_eq!(states.check(&header(0, 0, 1, 0)), Ok(Admission::New));
     assert_eq!(states.check(&header(0, 1, 1, 0)), out_of_order(1, i32::MAX));
-    states.update(&header(0, 0, 1, 100), None);
+    states.update(&header(0, 0, 1, 100), None, NOW);
     // A batch across the wrap is known again by both ends.
-    states.update(&header(0, i32::MAX, 3, 200), None);
+    states.update(&header(0, i32::MAX, 3, 200), None, NOW);
     let Ok(Admission::Duplicate(found)) = states.check(&header(0, i32::MAX, 3, 0)) else { panic!("a duplicate") };
     assert_eq!((found.first_sequence(), found.last_sequence), (Sequence(i32::MAX), Sequence(1)));
 }
@@ -79,7 +82,7 @@ fn an_older_epoch_is_fenced_and_a_newer_starts_at_zero() {
 #[test]
 fn a_new_epoch_forgets_the_batches_of_the_old() {
     let mut states = states(&[(0, 0, 1), (0, 1, 1)]);
-    states.update(&header(1, 0, 1, 300), None);
+    states.update(&header(1, 0, 1, 300), None, NOW);
     assert_eq!(states.get(ProducerId(7)).unwrap().batches.len(), 1);
 }
 
@@ -89,10 +92,10 @@ fn idle_producers_expire_unless_a_transaction_is_open() {
     let mut transactional = header(0, 0, 1, 500);
     transactional.producer_id = ProducerId(8);
     transactional.attributes = Attributes::default().with_transactional(true);
-    states.update(&transactional, None);
-    states.expire(Timestamp(999), 1000);
+    states.update(&transactional, None, NOW);
+    states.expire(Timestamp(NOW.0 + 999), 1000);
     assert_eq!(states.len(), 2);
-    states.expire(Timestamp(10_000), 1000);
+    states.expire(Timestamp(NOW.0 + 1000), 1000);
     assert!(states.get(ProducerId(7)).is_none() && states.get(ProducerId(8)).is_some());
 }
 
@@ -100,7 +103,7 @@ fn idle_producers_expire_unless_a_transaction_is_open() {
 fn the_number_of_producers_is_bounded() {
     let mut states = ProducerStates::default();
     for id in 0..PRODUCERS_MAX as i64 + 1000 {
-        states.update(&BatchHeader { producer_id: ProducerId(id), ..header(0, 0, 1, id) }, None);
+        states.update(&BatchHeader { producer_id: ProducerId(id), ..header(0, 0, 1, id) }, None, Timestamp(id));
         assert!(states.len() <= PRODUCERS_MAX);
     }
     assert!(states.get(ProducerId(0)).is_none(), "the longest idle went");
@@ -113,12 +116,12 @@ fn the_first_open_transaction_is_unstable() {
     for (id, offset) in [(1, 10), (2, 20)] {
         let transactional = Attributes::default().with_transactional(true);
         let header = BatchHeader { producer_id: ProducerId(id), attributes: transactional, ..header(0, 0, 1, offset) };
-        states.update(&header, None);
+        states.update(&header, None, NOW);
     }
     assert_eq!(states.first_unstable(), Some(Offset(10)));
     let control = Attributes::default().with_transactional(true).with_control(true);
     let marker = BatchHeader { producer_id: ProducerId(1), attributes: control, ..header(0, -1, 1, 30) };
-    states.update(&marker, Some(EndTransactionMarker { committed: true, coordinator_epoch: 1 }));
+    states.update(&marker, Some(EndTransactionMarker { committed: true, coordinator_epoch: 1 }), NOW);
     assert_eq!(states.first_unstable(), Some(Offset(10)), "until the marker is replicated");
     states.advance_high_watermark(Offset(30));
     assert_eq!(states.first_unstable(), Some(Offset(10)));
