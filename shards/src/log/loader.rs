@@ -242,6 +242,7 @@ impl Loader {
             start,
             end: self.end,
             written: self.end,
+            flushed: self.end,
             jobs: Jobs::default(),
             failed: None,
             dir: self.dir,

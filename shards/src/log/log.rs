@@ -26,6 +26,8 @@ pub struct Log {
     pub(super) start: Offset,
     pub(super) end: Offset,
     pub(super) written: Offset,
+    /// Everything below has been synced.
+    pub(super) flushed: Offset,
     /// Everything below is on stable storage with its indexes; a scan after a crash starts there.
     pub(super) recovery_point: Offset,
     pub(super) jobs: Jobs,

@@ -71,7 +71,7 @@ pub(super) async fn recover(
     };
     cut(&file, &segment, len, ending).await?;
     segment.written = segment.size;
-    let disk = OnDisk { writer: None, allocated: Some(segment.size), step: 0, partial: None };
+    let disk = OnDisk { allocated: Some(segment.size), ..OnDisk::default() };
     segment.open_mut().expect("a new segment is open").disk = disk;
     file.close().await.doing("closing a segment")?;
     Ok(Recovered { segment, end, ending })

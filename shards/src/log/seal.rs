@@ -223,7 +223,7 @@ impl Seal {
             file.sync().await.doing("syncing a segment")?;
         }
         file.close().await.doing("closing a segment")?;
-        self.disk = OnDisk { allocated: Some(self.size), ..OnDisk::default() };
+        self.disk = OnDisk { allocated: Some(self.size), named: self.disk.named, ..OnDisk::default() };
         if self.size == 0 {
             self.disk.partial = Some(Vec::new());
         }

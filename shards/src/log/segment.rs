@@ -57,6 +57,10 @@ pub(super) struct Rolled {
 pub(super) struct OnDisk {
     /// Open for writing; taken along by a job and given back.
     pub writer: Option<File>,
+    /// Every write by `writer` is synced.
+    pub synced: bool,
+    /// The directory has been synced since the file was created.
+    pub named: bool,
     /// The file's size, preallocated zeros included; `None` while there is no file.
     pub allocated: Option<u64>,
     /// The next step of preallocation; 0 for the first.

@@ -70,7 +70,7 @@ impl Log {
         self.segments.replace_from(truncated.from, segment);
         (self.epochs, self.producers) = (replay.epochs, replay.producers);
         self.epochs.truncate_from_end(to);
-        (self.end, self.written) = (to, to);
+        (self.end, self.written, self.flushed) = (to, to, to);
         (self.start, self.recovery_point) = (self.start.min(to), self.recovery_point.min(to));
         if self.segments.first().base == to {
             self.start = to;

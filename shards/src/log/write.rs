@@ -36,7 +36,9 @@ struct Target {
     position: u64,
     segment_bytes: u64,
     preallocate: bool,
-    durability: Durability,
+    synced: bool,
+    /// `flush.messages` asks for a sync after this write.
+    flush: bool,
 }
 
 /// What became of a [`Write`].
@@ -48,6 +50,7 @@ pub struct Written {
     next: Option<Offset>,
     position: u64,
     disk: OnDisk,
+    flushed: bool,
     result: Result<(), StorageError>,
 }
 
@@ -62,6 +65,7 @@ impl Log {
             return None;
         }
         let batches = self.next_batches();
+        let flush = self.must_flush(&batches);
         let config = self.config.clone();
         let base = first.unwrap_or(self.segments.active().base);
         let segment = self.segments.get_mut(base).expect("a batch in the tail belongs to a segment");
@@ -72,7 +76,8 @@ impl Log {
             position: segment.written,
             segment_bytes: u64::from(config.segment_bytes),
             preallocate: config.preallocate,
-            durability: config.durability,
+            synced: config.durability == Durability::Synced,
+            flush,
         };
         self.jobs.writing = true;
         Some(Write { batches, target })
@@ -93,6 +98,15 @@ impl Log {
         batches
     }
 
+    /// Whether `flush.messages` are exceeded with this write, or it is the last one to a segment before they may be: a
+    /// later sync reaches only the next file.
+    fn must_flush(&self, batches: &[TailBatch]) -> bool {
+        let Some(last) = batches.last() else { return false };
+        let limit = self.config.flush_messages;
+        let ends_segment = last.segment != self.segments.active().base;
+        limit < i64::MAX && (last.last.plus(1) - self.flushed >= limit || ends_segment)
+    }
+
     /// Takes back what a write brought. The only place where `written_offset` advances; returns it.
     pub fn finish_write(&mut self, written: Written) -> Result<Offset, StorageError> {
         assert!(self.jobs.writing, "a write is under way");
@@ -106,6 +120,9 @@ impl Log {
             self.jobs.wants_file = false;
         }
         self.written = written.next.unwrap_or(self.written);
+        if written.flushed {
+            self.flushed = self.written;
+        }
         self.tail.advance(written.batches);
         self.check();
         Ok(self.written)
@@ -130,6 +147,7 @@ impl Write {
             batches: batches.len(),
             next: batches.last().map(|batch| batch.last.plus(1)),
             position: target.position,
+            flushed: target.flush || target.synced,
             disk: target.disk,
             result,
         }
@@ -144,7 +162,8 @@ impl Target {
             let file = self.writer().await?;
             self.allocate(&file, end.next_multiple_of(BLOCK)).await?;
             let partial = self.partial(&file).await?;
-            self.write_blocks(&file, partial, batches, end).await
+            self.write_blocks(&file, partial, batches, end).await?;
+            self.make_durable(&file).await
         } else {
             self.writer().await.map(drop)
         }
@@ -152,23 +171,34 @@ impl Target {
 
     /// The file, open for writing; created when the segment is new.
     async fn writer(&mut self) -> Result<File, StorageError> {
-        if let Some(file) = &self.disk.writer {
-            return Ok(file.clone());
+        match self.disk.writer.take() {
+            Some(file) if self.disk.synced == self.synced => return Ok(self.disk.writer.insert(file).clone()),
+            // The log's durability was changed.
+            Some(file) => file.close().await.doing("closing a segment")?,
+            None => {}
         }
         let (dir, is_new) = (self.file.dir(), self.disk.allocated.is_none());
-        let synced = self.durability == Durability::Synced;
-        let mode = OpenMode::Write { create: is_new, synced };
+        let mode = OpenMode::Write { create: is_new, synced: self.synced };
         let file = dir.open_file(&self.file.name(names::LOG), mode).await.doing("opening a segment")?;
         if is_new {
             // What a crash may have left under this name is no part of the log.
             file.truncate(0).await.doing("cutting a segment")?;
             self.disk.allocated = Some(0);
         }
-        if is_new && synced {
-            dir.sync().await.doing("syncing a log's directory")?;
+        self.disk.synced = self.synced;
+        Ok(self.disk.writer.insert(file).clone())
+    }
+
+    /// As far as it is asked for, and the writes have not been synced themselves.
+    async fn make_durable(&mut self, file: &File) -> Result<(), StorageError> {
+        if self.flush && !self.synced {
+            file.sync().await.doing("syncing a segment")?;
         }
-        self.disk.writer = Some(file.clone());
-        Ok(file)
+        if (self.flush || self.synced) && !self.disk.named {
+            self.file.dir().sync().await.doing("syncing a log's directory")?;
+            self.disk.named = true;
+        }
+        Ok(())
     }
 
     /// Grows the file to hold `end`, in steps that double.

@@ -184,3 +184,35 @@ fn synced_files_are_durable_at_once() {
         assert_eq!(read_all(&log).await, values(4));
     });
 }
+
+#[test]
+fn a_log_is_synced_after_so_many_messages() {
+    test(|mut fixture| async move {
+        use crate::runtime::memory::Operation::Sync;
+        fixture.config.flush_messages = 3;
+        let log = fixture.open().await;
+        append(&log, &batch(&["v0"])).await;
+        let before = fixture.disk.operations(Sync);
+        append(&log, &batch(&["v1"])).await;
+        assert_eq!(fixture.disk.operations(Sync), before);
+        append(&log, &batch(&["v2"])).await;
+        assert_eq!(fixture.disk.operations(Sync), before + 2, "the file and, once, its name");
+        append(&log, &batch(&["v3"])).await;
+        assert_eq!(fixture.disk.operations(Sync), before + 2);
+        append_values(&log, 4, 6).await;
+        assert_eq!(fixture.disk.operations(Sync), before + 3);
+    });
+}
+
+#[test]
+fn a_log_whose_durability_is_raised_is_durable_from_then_on() {
+    test(|mut fixture| async move {
+        let log = fixture.open().await;
+        append_values(&log, 0, 2).await;
+        fixture.config.durability = Durability::Synced;
+        log.borrow_mut().reconfigure(fixture.config.clone().into());
+        append_values(&log, 2, 4).await;
+        fixture.disk.power_cut();
+        assert_eq!(read_all(&fixture.open_unclean().await).await, values(4));
+    });
+}

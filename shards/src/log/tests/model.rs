@@ -151,7 +151,7 @@ proptest! {
     #[test]
     fn random_histories_agree_with_a_list(seed in 0..1000u64, steps in prop::collection::vec(step(), 1..60)) {
         test_seeded(seed, |mut fixture| async move {
-            fixture.config.segment_bytes = 80_000;
+            fixture.config.segment_bytes = 90_000;
             fixture.config.index_interval_bytes = 500;
             run(fixture, steps).await;
         });
