@@ -210,21 +210,25 @@ impl Replica {
         self.io_ended(&host, result);
     }
 
-    /// Removes what lies below the log start. Where that is everything, the log wants a new segment's file first.
+    /// Removes what lies below the log start. Where that is everything, a new segment must have its file first: one
+    /// write gives it, and takes along what waits.
     async fn remove_segments(&self) -> Result<(), StorageError> {
         self.sealed().await;
-        loop {
-            let deletion = self.log.borrow_mut().begin_deletion(runtime::wall_clock());
-            if let Some(deletion) = deletion {
-                let deleted = deletion.run().await;
-                let doomed = self.log.borrow_mut().finish_deletion(deleted)?;
-                self.unlink_later(doomed);
-            } else if self.log.borrow().has_pending() {
-                self.write_pending().await?;
-            } else {
-                return Ok(());
-            }
+        if !self.remove_settled().await? {
+            self.write_pending().await?;
+            self.remove_settled().await?;
         }
+        Ok(())
+    }
+
+    /// Returns whether there was something to remove.
+    async fn remove_settled(&self) -> Result<bool, StorageError> {
+        let deletion = self.log.borrow_mut().begin_deletion(runtime::wall_clock());
+        let Some(deletion) = deletion else { return Ok(false) };
+        let deleted = deletion.run().await;
+        let doomed = self.log.borrow_mut().finish_deletion(deleted)?;
+        self.unlink_later(doomed);
+        Ok(true)
     }
 
     /// Whoever reads the segments now may go on meanwhile.
