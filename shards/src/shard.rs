@@ -15,6 +15,7 @@ mod sweep;
 mod tails;
 mod waits;
 
+use crate::budget::Budget;
 use crate::error::Unavailable;
 use crate::limits;
 use crate::mailbox::Port;
@@ -70,6 +71,8 @@ pub struct Shard {
     /// Rung when the next deadline became an earlier one.
     deadline: Notify,
     tails: RefCell<Tails>,
+    /// Memory for reads from disk under way: readers of old data wait for each other and for nobody else.
+    disk_reads: Budget,
     /// Replicas whose files may have to be trimmed; the sweep runs while there are any.
     unswept: RefCell<Vec<Rc<Replica>>>,
     changes: RefCell<VecDeque<(Vec<PartitionChange>, Responder)>>,
@@ -92,6 +95,7 @@ impl Shard {
             waits: RefCell::default(),
             deadline: Notify::new(),
             tails: RefCell::new(Tails::new(settings.tail_bytes_max)),
+            disk_reads: Budget::new(limits::DISK_READ_BYTES_MAX),
             unswept: RefCell::default(),
             changes: RefCell::default(),
             changing: Cell::new(false),

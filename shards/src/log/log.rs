@@ -183,9 +183,9 @@ impl Log {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
-    /// The first error decides: the disk's state is unknown from there on.
+    /// The first error decides: the disk's state is unknown from there on. Whoever drives the log says it.
     pub(super) fn fail(&mut self, error: StorageError) -> StorageError {
-        tracing::error!(log = %self.dir.path().display(), %error, "the log takes no more writes");
+        tracing::debug!(log = %self.dir.path().display(), %error, "the log takes no more writes");
         self.failed.get_or_insert(error).clone()
     }
 }

@@ -41,6 +41,7 @@ impl Shard {
     async fn read_from_disk(self: Rc<Self>, mut reading: Reading, first: Pending, responder: Responder) {
         let mut next = Some(first);
         while let Some(Pending { disk, answer }) = next {
+            let _charge = self.disk_reads.charge(disk.bytes_max()).await;
             let result = match disk.run().await {
                 Ok(records) => Ok(ReadOk { records, ..answer }),
                 Err(error) => {
