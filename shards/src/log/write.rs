@@ -18,6 +18,7 @@ use super::segment_file::SegmentFile;
 use super::tail::TailBatch;
 use crate::runtime::{File, OpenMode};
 use crate::types::Offset;
+use futures_util::future::join_all;
 use std::rc::Rc;
 
 /// Batches of one segment on their way to its file. Run it in a task of its own and hand the outcome to
@@ -242,8 +243,12 @@ impl Target {
         assert!(at.is_multiple_of(BLOCK), "a write begins with a block");
         let parts = batches.iter().flat_map(TailBatch::parts);
         let mut source = Source::new(std::iter::once(&partial[..]).chain(parts));
+        // A write over written and preallocated blocks at once goes to a kernel worker thread; so the block that is
+        // written again goes by itself, and all of them together.
+        let mut size_max = if partial.is_empty() { WRITE_BYTES_MAX } else { BLOCK as usize };
+        let mut writes = Vec::new();
         while at < end {
-            let size = ((end - at).next_multiple_of(BLOCK) as usize).min(WRITE_BYTES_MAX);
+            let size = ((end - at).next_multiple_of(BLOCK) as usize).min(size_max);
             let mut buffer = file.allocate(size);
             let filled = source.fill(&mut buffer);
             buffer.zero_from(filled);
@@ -251,8 +256,12 @@ impl Target {
                 let last_block = (filled as u64 - end % BLOCK) as usize;
                 self.disk.partial = Some(buffer[last_block..filled].to_vec());
             }
-            file.write_at(buffer, at).await.doing("writing a segment")?;
+            writes.push(file.write_at(buffer, at));
             at += size as u64;
+            size_max = WRITE_BYTES_MAX;
+        }
+        for written in join_all(writes).await {
+            written.doing("writing a segment")?;
         }
         self.position = end;
         Ok(())
