@@ -54,7 +54,8 @@ struct Repeats {
 impl Repeats {
     fn new(asked: &[DeleteTopicState]) -> Self {
         let mut seen = BTreeSet::new();
-        let ids = asked.iter().map(|topic| topic.topic_id).filter(|id| !id.is_nil());
+        let nameless = asked.iter().filter(|topic| topic.name.is_none());
+        let ids = nameless.map(|topic| topic.topic_id).filter(|id| !id.is_nil());
         Self {
             names: repeated(asked.iter().filter_map(|topic| topic.name.as_ref())),
             ids: ids.filter(|id| !seen.insert(*id)).collect(),

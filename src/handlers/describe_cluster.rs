@@ -17,13 +17,12 @@ pub async fn handle(context: &Rc<Context>, call: &Call, request: DescribeCluster
         BROKERS => {}
         CONTROLLERS => {
             return refuse(
-                &request,
                 ErrorCode::MismatchedEndpointType,
                 "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER",
             );
         }
         other => {
-            return refuse(&request, ErrorCode::UnsupportedEndpointType, &format!("Unsupported endpoint type {other}"));
+            return refuse(ErrorCode::UnsupportedEndpointType, &format!("Unsupported endpoint type {other}"));
         }
     }
     let image = context.look();
@@ -49,11 +48,6 @@ pub async fn handle(context: &Rc<Context>, call: &Call, request: DescribeCluster
     }
 }
 
-fn refuse(request: &DescribeClusterRequest, error: ErrorCode, message: &str) -> DescribeClusterResponse {
-    DescribeClusterResponse {
-        error_code: error.code(),
-        error_message: Some(message.into()),
-        endpoint_type: request.endpoint_type,
-        ..Default::default()
-    }
+fn refuse(error: ErrorCode, message: &str) -> DescribeClusterResponse {
+    DescribeClusterResponse { error_code: error.code(), error_message: Some(message.into()), ..Default::default() }
 }

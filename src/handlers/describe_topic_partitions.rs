@@ -23,18 +23,37 @@ pub async fn handle(
     let limit_max = context.config().network.max_request_partition_size_limit;
     let asked = usize::try_from(request.response_partition_limit).unwrap_or(0).max(1);
     let mut page = Page { room: asked.min(limit_max), topics: Vec::new(), next: None };
+    if !is_cursor_valid(&request) {
+        return refuse(&request);
+    }
     let (first, from) = match &request.cursor {
-        Some(cursor) => (Some(cursor.topic_name.clone()), cursor.partition_index.max(0)),
+        Some(cursor) => (Some(&cursor.topic_name), cursor.partition_index),
         None => (None, 0),
     };
     let image = context.image();
-    for name in names(&image, &request, first.as_ref()) {
-        let from = if first.as_ref() == Some(&name) { from } else { 0 };
+    for name in names(&image, &request, first) {
+        let from = if first == Some(&name) { from } else { 0 };
         if !page.add(&image, &name, from) {
             break;
         }
     }
     DescribeTopicPartitionsResponse { topics: page.topics, next_cursor: page.next, ..Default::default() }
+}
+
+/// A cursor stands at one of the topics asked for; without such a list it may stand anywhere.
+fn is_cursor_valid(request: &DescribeTopicPartitionsRequest) -> bool {
+    let Some(cursor) = &request.cursor else { return true };
+    let is_asked = request.topics.is_empty() || request.topics.iter().any(|topic| topic.name == cursor.topic_name);
+    is_asked && cursor.partition_index >= 0
+}
+
+fn refuse(request: &DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
+    let topics = request.topics.iter().map(|topic| DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::InvalidRequest.code(),
+        name: Some(topic.name.clone()),
+        ..Default::default()
+    });
+    DescribeTopicPartitionsResponse { topics: topics.collect(), ..Default::default() }
 }
 
 /// The names to describe, sorted, from the cursor's on. No names asked for means all topics.
@@ -114,5 +133,10 @@ fn tell(image: &Image, index: PartitionIndex, partition: &PartitionImage) -> Des
 fn missing(name: &Str) -> DescribeTopicPartitionsResponseTopic {
     let error =
         if topic_name::is_valid(name) { ErrorCode::UnknownTopicOrPartition } else { ErrorCode::InvalidTopicException };
-    DescribeTopicPartitionsResponseTopic { error_code: error.code(), name: Some(name.clone()), ..Default::default() }
+    DescribeTopicPartitionsResponseTopic {
+        error_code: error.code(),
+        name: Some(name.clone()),
+        topic_authorized_operations: authorized_operations::of_topic(true),
+        ..Default::default()
+    }
 }

@@ -114,11 +114,13 @@ fn partition_data(partition_index: i32, read: ReadOk, isolation: Isolation) -> P
 }
 
 fn failed(partition_index: i32, error: ErrorCode) -> PartitionData {
+    let unknown = matches!(error, ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId);
     PartitionData {
         partition_index,
         error_code: error.code(),
         high_watermark: -1,
-        aborted_transactions: None,
+        // Kafka makes this difference, and nobody else does.
+        aborted_transactions: unknown.then(Vec::new),
         preferred_read_replica: -1,
         records: Some(Records::default()),
         ..Default::default()

@@ -121,7 +121,7 @@ impl Teller<'_> {
                 .iter()
                 .map(|name| match topics.by_name(name) {
                     Some(topic) => self.topic(topic),
-                    None => missing_by_name(name, failed.get(name).copied()),
+                    None => self.missing(name, failed.get(name).copied()),
                 })
                 .collect(),
             Wanted::Ids(ids) => ids
@@ -137,6 +137,22 @@ impl Teller<'_> {
             topic_id: topic.id.0,
             is_internal: topic_name::is_internal(&topic.name),
             partitions: topic.partitions().map(|(index, partition)| self.partition(index, partition)).collect(),
+            topic_authorized_operations: authorized_operations::of_topic(self.operations),
+            ..Default::default()
+        }
+    }
+
+    /// The operations are told for a name that no topic has, too: whoever asked learns whether to create it.
+    fn missing(&self, name: &Str, failed: Option<ErrorCode>) -> MetadataResponseTopic {
+        let error = match failed {
+            Some(error) => error,
+            None if topic_name::is_valid(name) => ErrorCode::UnknownTopicOrPartition,
+            None => ErrorCode::InvalidTopicException,
+        };
+        MetadataResponseTopic {
+            error_code: error.code(),
+            name: Some(name.clone()),
+            is_internal: topic_name::is_internal(name),
             topic_authorized_operations: authorized_operations::of_topic(self.operations),
             ..Default::default()
         }
@@ -170,20 +186,6 @@ impl Teller<'_> {
         let cluster = self.image.cluster();
         let online = |id| cluster.broker(id).is_some_and(|broker| !broker.fenced);
         partition.replicas.iter().filter(|id| !online(**id)).map(|id| id.0).collect()
-    }
-}
-
-fn missing_by_name(name: &Str, failed: Option<ErrorCode>) -> MetadataResponseTopic {
-    let error = match failed {
-        Some(error) => error,
-        None if topic_name::is_valid(name) => ErrorCode::UnknownTopicOrPartition,
-        None => ErrorCode::InvalidTopicException,
-    };
-    MetadataResponseTopic {
-        error_code: error.code(),
-        name: Some(name.clone()),
-        is_internal: topic_name::is_internal(name),
-        ..Default::default()
     }
 }
 

@@ -8,10 +8,12 @@ use super::registration::{Registrant, Registration};
 use super::shard_rooms::ShardRooms;
 use super::sockets::{Bound, Sockets};
 use super::{Fate, StartError};
-use crate::config::BrokerConfig;
+use crate::config::topic::Durability;
+use crate::config::{BrokerConfig, TopicConfig};
 use crate::controller::{self, Controller};
 use crate::handlers::Identity;
 use crate::log_dirs::LogDirs;
+use crate::metadata::{Image, ResourceType};
 use crate::network::{Incoming, accept_loop};
 use crate::raft::Raft;
 use futures_util::future::{Either, select};
@@ -131,13 +133,8 @@ impl Leader {
         let raft = metadata_log::open(&self.config, &log_dirs, &dirs).await?;
         let checkpoints = Checkpoints::new(shards.clone(), dirs);
         let identity = Identity { node: self.config.node_id, cluster: (&log_dirs.cluster_id).into() };
-        let registrant = Registrant {
-            config: &self.config,
-            cluster_id: &log_dirs.cluster_id.clone(),
-            log_dirs: log_dirs.dirs.iter().map(|dir| dir.directory_id).collect(),
-            endpoints,
-            previous_epoch: log_dirs.dirs.iter().find_map(|dir| dir.broker_epoch),
-        };
+        let directory_ids = log_dirs.dirs.iter().map(|dir| dir.directory_id).collect();
+        let closed_at = log_dirs.dirs.iter().find_map(|dir| dir.broker_epoch);
         let publication =
             Publication::new(self.config.node_id, self.config.clone(), shards.clone(), self.port.clone(), log_dirs);
         let settings = controller::Settings {
@@ -145,15 +142,39 @@ impl Leader {
             node: self.config.node_id,
             config: self.config.clone(),
         };
-        let (failed, failure) = oneshot();
+        let (failed, mut failure) = oneshot();
         let leading = metadata_log::lead(self.controller.clone(), raft.clone(), settings, publication.clone());
         runtime::spawn_in(Class::Control, async move { drop(failed.send(leading.await)) });
+        let image = match select(pin!(publication.image()), &mut failure).await {
+            Either::Left((image, _)) => image,
+            Either::Right((failure, _)) => return Err(failure.expect("the controller ends by failing")),
+        };
+        let registrant = Registrant {
+            config: &self.config,
+            cluster_id: &identity.cluster,
+            log_dirs: directory_ids,
+            endpoints,
+            previous_epoch: self.previous_epoch(&image, closed_at),
+        };
         let registration = Rc::new(Registration::new(self.controller.clone(), registrant).await?);
         tell_all(&self.port, self.count, || Control::Begin(identity.clone())).await.map_err(StartError::Shard)?;
         self.listen(listeners, sockets);
         self.keep(&registration, &checkpoints);
         self.say_ready(started, sockets, &paths, publication.partitions());
         Ok(Running { checkpoints, registration, raft, failure })
+    }
+
+    /// Of the run before, when all it acknowledged is here: it ended in order (`closed_at`), or it synced every record
+    /// before it acknowledged it.
+    fn previous_epoch(&self, image: &Image, closed_at: Option<i64>) -> Option<i64> {
+        let is_written = |config: &TopicConfig| config.odradek_durability == Durability::Written;
+        let any_written = is_written(&self.config.topic_defaults)
+            || image.topics().iter().any(|topic| {
+                let overrides = image.configs().of(ResourceType::Topic, &topic.name);
+                !overrides.is_empty() && is_written(&TopicConfig::resolve(overrides, &self.config))
+            });
+        let registered = image.cluster().broker(self.config.node_id).map(|broker| broker.epoch);
+        closed_at.or(registered.filter(|_| !any_written))
     }
 
     fn listen(&self, listeners: Vec<(Arc<str>, runtime::net::Listener)>, sockets: &Sockets) {

@@ -8,6 +8,7 @@ use crate::metadata::{Delta, Image, ResourceType};
 use odradek_shards::Shards;
 use odradek_shards::log::LogConfig;
 use odradek_shards::message::{LogDirIndex, OpenPartition, PartitionChange, Reply, Request};
+use odradek_shards::runtime::sync::Notify;
 use odradek_shards::types::{NodeId, ShardId, TopicPartition};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,8 +25,10 @@ pub struct Publication {
     shards: Shards,
     port: Rc<ControlPort>,
     log_dirs: RefCell<LogDirs>,
-    has_published: Cell<bool>,
+    has_begun: Cell<bool>,
     partitions: Cell<usize>,
+    last: RefCell<Option<Arc<Image>>>,
+    published: Notify,
 }
 
 type Changes = BTreeMap<ShardId, Vec<PartitionChange>>;
@@ -39,8 +42,18 @@ impl Publication {
         log_dirs: LogDirs,
     ) -> Rc<Self> {
         let in_force = RefCell::new(config.clone());
-        let (log_dirs, has_published, partitions) = (RefCell::new(log_dirs), Cell::default(), Cell::default());
-        Rc::new(Self { node, started_with: config, in_force, shards, port, log_dirs, has_published, partitions })
+        Rc::new(Self {
+            node,
+            started_with: config,
+            in_force,
+            shards,
+            port,
+            log_dirs: RefCell::new(log_dirs),
+            has_begun: Cell::default(),
+            partitions: Cell::default(),
+            last: RefCell::default(),
+            published: Notify::new(),
+        })
     }
 
     /// Makes a committed change real here; when it returns, every request sees it. The first one brings all that the
@@ -49,7 +62,20 @@ impl Publication {
         let reconfigured = self.renew_config(delta, &image);
         let changes = self.changes(delta, &image, reconfigured);
         self.change(changes).await;
-        self.spread(image).await;
+        self.spread(image.clone()).await;
+        *self.last.borrow_mut() = Some(image);
+        self.published.notify_all();
+    }
+
+    /// What was published last; waits for the first.
+    pub async fn image(&self) -> Arc<Image> {
+        loop {
+            let published = self.published.notified();
+            if let Some(image) = &*self.last.borrow() {
+                return image.clone();
+            }
+            published.await;
+        }
     }
 
     /// How many partitions are here.
@@ -78,7 +104,7 @@ impl Publication {
     }
 
     fn changes(&self, delta: &Delta, image: &Image, reconfigured: bool) -> Changes {
-        let mut changes = if self.has_published.replace(true) { Changes::new() } else { self.doomed() };
+        let mut changes = if self.has_begun.replace(true) { Changes::new() } else { self.doomed() };
         let local = delta.local_changes(self.node);
         self.partitions.set(self.partitions.get() + local.added.len() - local.removed.len());
         for partition in local.removed {

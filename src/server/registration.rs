@@ -36,7 +36,7 @@ pub struct Registrant<'a> {
     pub log_dirs: Vec<Uuid>,
     /// Name, host and port of each advertised listener.
     pub endpoints: Vec<(String, String, u16)>,
-    /// Of the run before, when it ended in order.
+    /// Of the run before, when it lost nothing it had acknowledged.
     pub previous_epoch: Option<i64>,
 }
 
@@ -75,6 +75,7 @@ impl Registration {
             broker_epoch: self.epoch,
             // In one process the broker has seen what the controller committed.
             current_metadata_offset: i64::MAX,
+            cordoned_log_dirs: Some(Vec::new()),
             ..Default::default()
         };
         match self.controller.call(ControllerRequest::BrokerHeartbeat(request)).await {

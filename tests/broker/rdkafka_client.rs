@@ -27,10 +27,12 @@ fn produce(broker: &Broker, codec: &str, idempotent: bool) {
     producer.flush(Duration::from_secs(30)).expect("everything is delivered");
 }
 
+/// Of no group: it stores no offsets.
 fn consume(broker: &Broker) -> Vec<usize> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", broker.bootstrap())
         .set("group.id", "unused")
+        .set("enable.auto.commit", "false")
         .set("check.crcs", "true")
         .create()
         .expect("settings librdkafka knows");
