@@ -23,15 +23,21 @@ use odradek_shards::runtime;
 use odradek_shards::types::{ShardId, Timestamp, TopicId};
 use std::rc::Rc;
 
+/// Frames below this are no matter for memory.
+const FRAME_LARGE: usize = 256 << 10;
+/// A kept batch may hold on to this many times its own bytes.
+const FRAME_PARTS_MAX: usize = 4;
+
 pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
     Box::pin(async move {
+        let frame_bytes = body.remaining();
         let request: ProduceRequest = match table::parse(&call, &mut body) {
             Ok(request) => request,
             Err(closing) => return Answer::Close(closing),
         };
         drop(body);
         let silent = request.acks == 0;
-        let response = produce(&context, &call, request).await;
+        let response = produce(&context, &call, request, frame_bytes).await;
         if !silent {
             return call.answer(&response);
         }
@@ -42,9 +48,9 @@ pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
     })
 }
 
-async fn produce(context: &Context, call: &Call, request: ProduceRequest) -> ProduceResponse {
+async fn produce(context: &Context, call: &Call, request: ProduceRequest, frame_bytes: usize) -> ProduceResponse {
     let Some(acks) = acks(request.acks) else { return refuse_acks(request) };
-    let (mut response, parts) = Plan::new(context, call, acks).of(request);
+    let (mut response, parts) = Plan::new(context, call, acks, frame_bytes).of(request);
     let answers = parts.ask(
         &context.shards,
         |parts| Request::Append { parts },
@@ -91,13 +97,14 @@ struct Plan<'a> {
     acks: Acks,
     image: std::sync::Arc<Image>,
     now: Timestamp,
+    frame_bytes: usize,
     parts: Parts,
 }
 
 impl<'a> Plan<'a> {
-    fn new(context: &'a Context, call: &'a Call, acks: Acks) -> Self {
-        let image = context.image();
-        Self { context, call, acks, image, now: runtime::wall_clock(), parts: Parts::default() }
+    fn new(context: &'a Context, call: &'a Call, acks: Acks, frame_bytes: usize) -> Self {
+        let (image, now) = (context.image(), runtime::wall_clock());
+        Self { context, call, acks, image, now, frame_bytes, parts: Parts::default() }
     }
 
     fn of(mut self, request: ProduceRequest) -> (ProduceResponse, Parts) {
@@ -149,12 +156,20 @@ impl<'a> Plan<'a> {
         let index = data.index;
         let (partition, _) = self.context.led(topic, index).map_err(|error| failed(index, error))?;
         let records = data.records.map(|records| records.into_bytes()).unwrap_or_default();
+        let records = self.let_go_of_frame(records);
         let batch = self.validate(records, rules).map_err(|rejected| explained(index, rejected))?;
         if batch.header.attributes.is_transactional() {
             return Err(failed(index, ErrorCode::InvalidTxnState));
         }
         let part = AppendPart { partition, batch, leader_epoch_expected: None, acks: self.acks };
         Ok((self.context.shards.owner(partition), part))
+    }
+
+    /// Records stay in memory for readers and keep the frame alive that they are a slice of: a small part of a large
+    /// frame is copied.
+    fn let_go_of_frame(&self, records: Bytes) -> Bytes {
+        let is_small_part = self.frame_bytes >= FRAME_LARGE && records.len() < self.frame_bytes / FRAME_PARTS_MAX;
+        if is_small_part { Bytes::copy_from_slice(&records) } else { records }
     }
 
     fn validate(&self, records: Bytes, rules: &Rules) -> Result<ValidBatch, Rejected> {
