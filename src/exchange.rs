@@ -1,7 +1,7 @@
 //! What passes between a connection and the handlers: a frame goes in, an answer comes out.
 
 use bytes::Bytes;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -15,30 +15,20 @@ pub struct Peer {
     /// Unique in this process.
     pub connection: u64,
     software: RefCell<String>,
-    cut: Cell<bool>,
 }
 
 impl Peer {
     pub fn new(address: SocketAddr, listener: Rc<str>, connection: u64) -> Self {
-        Self { address, listener, connection, software: RefCell::default(), cut: Cell::new(false) }
+        Self { address, listener, connection, software: RefCell::default() }
     }
 
-    /// Name and version of the client's software, as ApiVersions v3 carried them (KIP-511).
+    /// Name and version of the client's software, as ApiVersions v3 carried them (KIP-511); empty before.
     pub fn software(&self) -> String {
         self.software.borrow().clone()
     }
 
     pub fn set_software(&self, name: &str, version: &str) {
         *self.software.borrow_mut() = format!("{name} {version}");
-    }
-
-    /// True once the connection is gone; long waits on its behalf may stop.
-    pub fn is_cut(&self) -> bool {
-        self.cut.get()
-    }
-
-    pub fn set_cut(&self) {
-        self.cut.set(true);
     }
 }
 

@@ -1,4 +1,5 @@
-//! DescribeLogDirs, versions 1-4: what each log directory holds.
+//! DescribeLogDirs, versions 1-4: what each log directory holds. v4 tells the size of its
+//! volume (KIP-827).
 
 use super::answer::Call;
 use super::context::Context;
@@ -11,22 +12,25 @@ use odradek_protocol::messages::describe_log_dirs_response::{
 use odradek_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 use odradek_protocol::primitives::Str;
 use odradek_shards::message::{Description, Reply, Request};
+use odradek_shards::runtime::{self, Space};
 use odradek_shards::types::{PartitionIndex, TopicPartition};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Size of a volume that was not measured.
+/// Size of a volume that cannot be told.
 const UNKNOWN_BYTES: i64 = -1;
 
 pub async fn handle(context: &Rc<Context>, _call: &Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     let described = describe(context, &request).await;
     let dirs = context.config().log_dirs.clone();
-    let results = dirs.iter().enumerate().map(|(index, dir)| {
+    let mut results = Vec::with_capacity(dirs.len());
+    for (index, dir) in dirs.iter().enumerate() {
         let here = described.iter().filter(|description| usize::from(description.log_dir.0) == index);
-        result(dir, here)
-    });
-    DescribeLogDirsResponse { results: results.collect(), ..Default::default() }
+        let space = runtime::space(dir.clone()).await.ok();
+        results.push(result(dir, here, space));
+    }
+    DescribeLogDirsResponse { results, ..Default::default() }
 }
 
 /// The partitions asked for, or all when none are named, as far as they are here.
@@ -67,14 +71,14 @@ fn wanted(image: &Image, request: &DescribeLogDirsRequest) -> Vec<TopicPartition
     }
 }
 
-fn result<'a>(dir: &Path, here: impl Iterator<Item = &'a Description>) -> DescribeLogDirsResult {
+fn result<'a>(dir: &Path, here: impl Iterator<Item = &'a Description>, space: Option<Space>) -> DescribeLogDirsResult {
     let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
     let mut offline = false;
     for description in here {
         offline |= description.offline;
         topics.entry(&description.topic).or_default().push(DescribeLogDirsPartition {
             partition_index: description.partition.partition.0,
-            partition_size: i64::try_from(description.size).unwrap_or(i64::MAX),
+            partition_size: signed(description.size),
             ..Default::default()
         });
     }
@@ -87,10 +91,14 @@ fn result<'a>(dir: &Path, here: impl Iterator<Item = &'a Description>) -> Descri
         error_code: if offline { ErrorCode::KafkaStorageError.code() } else { 0 },
         log_dir: absolute(dir).into(),
         topics: topics.collect(),
-        total_bytes: UNKNOWN_BYTES,
-        usable_bytes: UNKNOWN_BYTES,
+        total_bytes: space.map_or(UNKNOWN_BYTES, |space| signed(space.total_bytes)),
+        usable_bytes: space.map_or(UNKNOWN_BYTES, |space| signed(space.usable_bytes)),
         ..Default::default()
     }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 fn absolute(dir: &Path) -> String {

@@ -62,7 +62,7 @@ async fn produce(context: &Context, call: &Call, request: ProduceRequest, frame_
     for ((topic, partition), result) in answers.await {
         tell(&mut response.responses[topic].partition_responses[partition], result);
     }
-    if call.version >= leader_hint::PRODUCE_FROM {
+    if call.version >= leader_hint::PRODUCE_FROM && first_error(&response).is_some() {
         hint_leaders(context, call, &mut response);
     }
     response

@@ -82,7 +82,6 @@ impl Connection {
     /// Ends both tasks at their next turn.
     pub fn close(&self) {
         self.enter(State::Closed);
-        self.peer.set_cut();
         self.closer.close();
     }
 
@@ -276,8 +275,8 @@ pub async fn write(mut half: WriteHalf, connection: &Connection, shard: &Connect
 
 fn tell(fault: &Fault, connection: &Connection, shard: &Connections) {
     if let Some(left_out) = shard.closed_by_fault.admit() {
-        let peer = connection.peer.address;
-        let listener = &connection.peer.listener;
-        warn!(%peer, %listener, left_out, "closing a connection: {fault}");
+        let Peer { address, listener, .. } = &*connection.peer;
+        let client = connection.peer.software();
+        warn!(peer = %address, %listener, client, left_out, "closing a connection: {fault}");
     }
 }

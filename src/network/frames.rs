@@ -87,7 +87,7 @@ impl Frames {
             None => {
                 self.filled += count;
                 assert!(self.filled <= self.buffer.len(), "a read stays within the space it was given");
-                if self.filled == self.buffer.len() {
+                if self.filled == self.buffer.len() && count >= self.renewal / 2 {
                     self.renewal = (self.renewal * GROWTH).min(BUFFER_MAX);
                 }
             }

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | direct read, direct write inside the file's size, `O_DSYNC` or not | ring | asynchronous in the kernel |
 //! | open, close, fdatasync, fallocate, statx | ring | kernel worker threads |
-//! | truncate, rename, remove, mkdir, list, whole-file read and write, directory fsync | blocking thread of the shard | it may wait, the shard does not |
+//! | truncate, rename, remove, mkdir, list, whole-file read and write, directory fsync, statvfs | blocking thread of the shard | it may wait, the shard does not |
 //! | fstat of an open file | inline | the inode is in memory |
 //! | accept, send, recv | inline | non-blocking; readiness comes from the ring |
 //!
@@ -32,6 +32,7 @@ pub mod net;
 pub mod random;
 pub mod signals;
 pub mod simulation;
+mod space;
 pub mod sync;
 pub mod watchdog;
 
@@ -41,6 +42,7 @@ pub use directory::{Directory, Entry, OpenMode};
 pub use executor::{Class, blocking, sleep, sleep_until, spawn, spawn_in, spawn_joined, yield_now};
 pub use file::File;
 pub use random::random_u64;
+pub use space::{Space, space};
 
 /// Blocks of this many bytes are never shared by two writes in flight, and direct I/O is aligned to them.
 pub const BLOCK_BYTES: usize = 4096;
