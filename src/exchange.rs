@@ -1,6 +1,7 @@
 //! What passes between a connection and the handlers: a frame goes in, an answer comes out.
 
 use bytes::Bytes;
+use odradek_shards::budget::Charge;
 use std::cell::RefCell;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -35,12 +36,30 @@ impl Peer {
 /// How a request ends.
 #[derive(Debug)]
 pub enum Answer {
-    /// A whole frame to send, length prefix included, in pieces.
-    Reply(Vec<Bytes>),
+    Reply(Reply),
     /// Nothing is sent (produce with acks=0).
     Silence,
     /// The connection closes once earlier answers have left.
     Close(Closing),
+}
+
+/// A frame to send.
+#[derive(Debug)]
+pub struct Reply {
+    /// The whole frame, length prefix included.
+    pub pieces: Vec<Bytes>,
+    /// What the pieces hold of the shard's budget for replies, until they are sent.
+    pub hold: Option<Charge>,
+}
+
+impl Reply {
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pieces.iter().all(Bytes::is_empty)
+    }
 }
 
 /// Why a request ends its connection.

@@ -47,6 +47,21 @@ impl Budget {
         self.ledger.borrow().held
     }
 
+    /// Bytes that can be charged before the budget is spent.
+    pub fn free(&self) -> usize {
+        let ledger = self.ledger.borrow();
+        ledger.limit.saturating_sub(ledger.held)
+    }
+
+    pub fn limit(&self) -> usize {
+        self.ledger.borrow().limit
+    }
+
+    /// Whether somebody waits for others to give back.
+    pub fn is_contended(&self) -> bool {
+        !self.ledger.borrow().waiters.is_empty()
+    }
+
     /// Whether another request may be taken on.
     pub fn has_room(&self) -> bool {
         let ledger = self.ledger.borrow();
@@ -78,12 +93,21 @@ impl Budget {
     }
 }
 
+impl Charge {
+    /// Gives back what is over `bytes`.
+    pub fn shrink(&mut self, bytes: usize) {
+        let over = self.bytes.saturating_sub(bytes);
+        let mut ledger = self.ledger.borrow_mut();
+        assert!(ledger.held >= over, "what is given back had been taken");
+        ledger.held -= over;
+        self.bytes -= over;
+        ledger.wake_first();
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
-        let mut ledger = self.ledger.borrow_mut();
-        assert!(ledger.held >= self.bytes, "what is given back had been taken");
-        ledger.held -= self.bytes;
-        ledger.wake_first();
+        self.shrink(0);
     }
 }
 
@@ -180,6 +204,17 @@ mod tests {
         assert!(budget.try_charge(11).is_none());
         drop(small);
         assert!(budget.try_charge(11).is_some());
+    }
+
+    #[test]
+    fn a_charge_gives_back_a_part() {
+        let budget = Budget::new(10);
+        let mut charge = budget.try_charge(10).expect("the budget is empty");
+        charge.shrink(4);
+        charge.shrink(7);
+        assert_eq!((budget.held(), budget.free()), (4, 6));
+        drop(charge);
+        assert_eq!(budget.held(), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One call of an API, and how its response becomes bytes.
 
-use crate::exchange::{Answer, Closing, Peer};
+use crate::exchange::{Answer, Closing, Peer, Reply};
 use odradek_protocol::api::ApiKey;
 use odradek_protocol::codec::Message;
 use odradek_protocol::frame;
@@ -25,7 +25,7 @@ impl Call {
     /// The response in another version than the request's: ApiVersions only (KIP-511).
     pub fn answer_in(&self, response: &impl Message, version: i16) -> Answer {
         match frame::response(self.api, version, self.correlation, response) {
-            Ok(pieces) => Answer::Reply(pieces),
+            Ok(pieces) => Answer::Reply(Reply { pieces, hold: None }),
             Err(error) => {
                 Answer::Close(Closing::Unencodable { api: self.api.name(), version, reason: error.to_string() })
             }

@@ -10,6 +10,7 @@ use crate::metadata::topics::{PartitionImage, TopicImage};
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::primitives::Str;
 use odradek_shards::Shards;
+use odradek_shards::budget::Budget;
 use odradek_shards::types::{NodeId, PartitionIndex, TopicPartition};
 use std::cell::{Ref, RefCell};
 use std::rc::Rc;
@@ -31,6 +32,8 @@ pub struct Context {
     pub fetch_sessions: RefCell<FetchSessions>,
     pub producer_ids: ProducerIds,
     pub topic_rules: TopicRules,
+    /// What large answers hold until they are sent.
+    pub replies: Budget,
     image: RefCell<Arc<Image>>,
 }
 
@@ -41,6 +44,7 @@ impl Context {
         shards: Shards,
         controller: Controller,
         image: Arc<Image>,
+        replies: Budget,
     ) -> Rc<Self> {
         let slots = config.fetch.max_incremental_fetch_session_cache_slots / usize::from(shards.count());
         Rc::new(Self {
@@ -48,6 +52,7 @@ impl Context {
             fetch_sessions: RefCell::new(FetchSessions::new(slots.max(1))),
             producer_ids: ProducerIds::default(),
             topic_rules: TopicRules::default(),
+            replies,
             config: RefCell::new(config),
             shards,
             controller,

@@ -3,15 +3,18 @@
 
 use super::answer::Call;
 use super::context::Context;
-use super::fetch_plan::{Asked, Limits, Plan, TopicKey};
+use super::fetch_plan::{Asked, Fetched, Limits, Plan, SHARE_OF_FREE, TopicKey};
 use super::fetch_session::Use;
-use super::{leader_hint, list_offsets};
+use super::{leader_hint, list_offsets, table};
+use crate::exchange::{Answer, Reply, Serving};
+use odradek_protocol::codec::Reader;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use odradek_protocol::messages::{FetchRequest, FetchResponse};
 use odradek_protocol::primitives::{Records, Str};
+use odradek_shards::budget::Charge;
 use odradek_shards::message::{Isolation, ReadOk};
 use odradek_shards::runtime;
 use odradek_shards::types::TopicId;
@@ -19,32 +22,47 @@ use std::rc::Rc;
 use std::time::Duration;
 use uuid::Uuid;
 
-type Fetched = (Asked, PartitionData);
+type Told = (Asked, PartitionData);
 
-pub async fn handle(context: &Rc<Context>, call: &Call, request: FetchRequest) -> FetchResponse {
+pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
+    Box::pin(async move {
+        let request: FetchRequest = match table::parse(&call, &mut body) {
+            Ok(request) => request,
+            Err(closing) => return Answer::Close(closing),
+        };
+        drop(body);
+        let (response, held) = fetch(&context, &call, request).await;
+        match call.answer(&response) {
+            Answer::Reply(Reply { pieces, .. }) => Answer::Reply(Reply { pieces, hold: held }),
+            other => other,
+        }
+    })
+}
+
+async fn fetch(context: &Context, call: &Call, request: FetchRequest) -> (FetchResponse, Option<Charge>) {
     let by_id = call.version >= 13;
     let admitted = context.fetch_sessions.borrow_mut().admit(&request, by_id, runtime::now());
     let (session, asked) = match admitted {
         Ok(admitted) => admitted,
-        Err(error) => return refuse(error),
+        Err(error) => return (refuse(error), None),
     };
     let limits = limits(context, &request);
-    let results = if is_follower(&request) {
+    let fetched = if is_follower(&request) {
         // No replica of ours follows from here yet.
-        asked.iter().map(|_| Err(ErrorCode::NotLeaderOrFollower)).collect()
+        Fetched { results: asked.iter().map(|_| Err(ErrorCode::NotLeaderOrFollower)).collect(), hold: None }
     } else {
-        Plan::new(context, &asked, limits).run(&context.shards).await
+        Plan::new(context, &asked, limits).run(context).await
     };
-    let fetched = tell(asked, results, limits);
-    match with_session(context, session, fetched, by_id) {
-        Ok((session_id, fetched)) => {
-            let mut response = FetchResponse { session_id, responses: by_topic(fetched), ..Default::default() };
+    let told = tell(asked, fetched.results, limits);
+    match with_session(context, session, told, by_id) {
+        Ok((session_id, told)) => {
+            let mut response = FetchResponse { session_id, responses: by_topic(told), ..Default::default() };
             if call.version >= leader_hint::FETCH_FROM {
                 hint_leaders(context, call, &mut response);
             }
-            response
+            (response, fetched.hold)
         }
-        Err(error) => refuse(error),
+        Err(error) => (refuse(error), None),
     }
 }
 
@@ -57,7 +75,9 @@ fn is_follower(request: &FetchRequest) -> bool {
 }
 
 fn limits(context: &Context, request: &FetchRequest) -> Limits {
-    let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(context.config().fetch.fetch_max_bytes);
+    let memory = context.replies.limit() / SHARE_OF_FREE;
+    let asked = usize::try_from(request.max_bytes).unwrap_or(0);
+    let max_bytes = asked.min(context.config().fetch.fetch_max_bytes).min(memory);
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     Limits {
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
@@ -69,7 +89,7 @@ fn limits(context: &Context, request: &FetchRequest) -> Limits {
 
 /// Puts reads into the terms of the response. Shards read at the same time, each within the whole limit; what is over
 /// it together is left for the next fetch, but the first partition with records keeps what it has (KIP-74).
-fn tell(asked: Vec<Asked>, results: Vec<Result<ReadOk, ErrorCode>>, limits: Limits) -> Vec<Fetched> {
+fn tell(asked: Vec<Asked>, results: Vec<Result<ReadOk, ErrorCode>>, limits: Limits) -> Vec<Told> {
     let mut left = limits.max_bytes;
     let mut first = true;
     let told = asked.into_iter().zip(results).map(|(asked, result)| {
@@ -128,31 +148,26 @@ fn failed(partition_index: i32, error: ErrorCode) -> PartitionData {
 }
 
 /// The session's id for the response, and the partitions that belong in it.
-fn with_session(
-    context: &Context,
-    session: Use,
-    fetched: Vec<Fetched>,
-    by_id: bool,
-) -> Result<(i32, Vec<Fetched>), ErrorCode> {
+fn with_session(context: &Context, session: Use, told: Vec<Told>, by_id: bool) -> Result<(i32, Vec<Told>), ErrorCode> {
     let mut sessions = context.fetch_sessions.borrow_mut();
     match session {
-        Use::Sessionless => Ok((0, fetched)),
+        Use::Sessionless => Ok((0, told)),
         Use::Open => {
             let random = runtime::random_u64() as i32 & i32::MAX;
-            Ok((sessions.open(random, &fetched, by_id, runtime::now()), fetched))
+            Ok((sessions.open(random, &told, by_id, runtime::now()), told))
         }
         Use::Incremental { id, epoch } => {
-            let news = sessions.news(id, epoch, &fetched)?;
-            let changed = fetched.into_iter().zip(news).filter(|(_, is_news)| *is_news);
-            Ok((id, changed.map(|(fetched, _)| fetched).collect()))
+            let news = sessions.news(id, epoch, &told)?;
+            let changed = told.into_iter().zip(news).filter(|(_, is_news)| *is_news);
+            Ok((id, changed.map(|(told, _)| told).collect()))
         }
     }
 }
 
 /// Neighbours of one topic share an entry; the order of partitions stays.
-fn by_topic(fetched: Vec<Fetched>) -> Vec<FetchableTopicResponse> {
+fn by_topic(told: Vec<Told>) -> Vec<FetchableTopicResponse> {
     let mut topics: Vec<FetchableTopicResponse> = Vec::new();
-    for (asked, data) in fetched {
+    for (asked, data) in told {
         let (topic, topic_id) = match asked.topic {
             TopicKey::Name(name) => (name, Uuid::nil()),
             TopicKey::Id(id) => (Str::default(), id),

@@ -6,6 +6,7 @@ use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::fetch_request::FetchPartition;
 use odradek_protocol::primitives::Str;
 use odradek_shards::Shards;
+use odradek_shards::budget::{Budget, Charge};
 use odradek_shards::message::{
     AwaitId, AwaitRequest, Awaited, Isolation, ReadOk, ReadPart, ReadRequest, Reply, Request,
 };
@@ -76,7 +77,20 @@ pub struct Plan {
     places: Vec<Place>,
     /// What each partition's last read brought; `Err` before the first read of one that can be read.
     results: Vec<Result<ReadOk, ErrorCode>>,
+    /// Of the budget for replies, for what the last read brought.
+    hold: Option<Charge>,
 }
+
+/// What a fetch brought: a result per partition asked for, and what they hold of the budget for replies.
+pub struct Fetched {
+    pub results: Vec<Result<ReadOk, ErrorCode>>,
+    pub hold: Option<Charge>,
+}
+
+/// One fetch may bring this share of the memory that is free for answers, so that a few large ones leave room.
+pub const SHARE_OF_FREE: usize = 16;
+/// What a fetch may bring however little memory is free.
+const BYTES_LEAST: usize = 1 << 20;
 
 enum Place {
     Refused,
@@ -85,7 +99,7 @@ enum Place {
 
 impl Plan {
     pub fn new(context: &Context, asked: &[Asked], limits: Limits) -> Self {
-        let mut plan = Self { limits, places: Vec::new(), results: Vec::new() };
+        let mut plan = Self { limits, places: Vec::new(), results: Vec::new(), hold: None };
         for asked in asked {
             let (place, result) = match resolve(context, asked) {
                 Ok(partition) => {
@@ -101,28 +115,30 @@ impl Plan {
         plan
     }
 
-    /// Reads until there is enough, something is wrong or time is up. The first reads are sent at the first poll.
-    pub async fn run(mut self, shards: &Shards) -> Vec<Result<ReadOk, ErrorCode>> {
+    /// Reads until there is enough, something is wrong or time is up. The first reads are sent at the first poll,
+    /// unless memory for answers is short.
+    pub async fn run(mut self, context: &Context) -> Fetched {
         let mut due = self.owners();
         let mut before = None;
         loop {
-            self.read(shards, &due).await;
+            self.read(context, &due).await;
             let bytes = self.bytes();
             let stuck = before.is_some_and(|before| bytes <= before);
             if self.is_enough(bytes) || stuck || runtime::now() >= self.limits.until {
-                return self.results;
+                break;
             }
             before = Some(bytes);
-            due = self.wait(shards, bytes).await;
+            due = self.wait(&context.shards, bytes).await;
             if due.is_empty() {
                 // Time is up: what came meanwhile is less than was asked for, and still better than nothing.
                 if self.limits.min_bytes > 1 {
                     let owners = self.owners();
-                    self.read(shards, &owners).await;
+                    self.read(context, &owners).await;
                 }
-                return self.results;
+                break;
             }
         }
+        Fetched { results: self.results, hold: self.hold }
     }
 
     fn owners(&self) -> Vec<ShardId> {
@@ -140,10 +156,12 @@ impl Plan {
     }
 
     /// Reads every partition of these shards again.
-    async fn read(&mut self, shards: &Shards, due: &[ShardId]) {
+    async fn read(&mut self, context: &Context, due: &[ShardId]) {
+        let max_bytes = self.bytes_max(&context.replies);
+        let mut hold = context.replies.charge(max_bytes).await;
         let mut sent = Vec::with_capacity(due.len());
         for shard in due {
-            sent.push((*shard, self.send_read(shards, *shard)));
+            sent.push((*shard, self.send_read(&context.shards, *shard, max_bytes)));
         }
         for (shard, reply) in sent {
             let indexes: Vec<usize> = self.reads().filter(|(_, owner, _)| *owner == shard).map(|(i, ..)| i).collect();
@@ -157,11 +175,19 @@ impl Plan {
                 _ => indexes.into_iter().for_each(|i| self.results[i] = Err(ErrorCode::NotLeaderOrFollower)),
             }
         }
+        hold.shrink(self.bytes());
+        self.hold = Some(hold);
     }
 
-    fn send_read(&self, shards: &Shards, shard: ShardId) -> impl Future<Output = Reply> + use<> {
+    /// What all partitions together may bring now: less when memory for answers gets short.
+    fn bytes_max(&self, replies: &Budget) -> usize {
+        let asked = self.reads().fold(0usize, |sum, (_, _, part)| sum.saturating_add(part.max_bytes));
+        asked.min(self.limits.max_bytes).min((replies.free() / SHARE_OF_FREE).max(BYTES_LEAST))
+    }
+
+    fn send_read(&self, shards: &Shards, shard: ShardId, max_bytes: usize) -> impl Future<Output = Reply> + use<> {
         let parts = self.reads().filter(|(_, owner, _)| *owner == shard).map(|(_, _, part)| *part).collect();
-        shards.call(shard, Request::Read(ReadRequest { parts, max_bytes: self.limits.max_bytes, min_one: true }))
+        shards.call(shard, Request::Read(ReadRequest { parts, max_bytes, min_one: true }))
     }
 
     fn bytes(&self) -> usize {

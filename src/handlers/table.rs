@@ -54,7 +54,7 @@ macro_rules! api {
 /// In order of their keys.
 pub static APIS: [Api; 18] = [
     Api { key: ApiKey::Produce, versions: 3..=13, advertised_min: Some(PRODUCE_ADVERTISED_MIN), serve: produce::serve },
-    api!(Fetch, 4..=18, fetch::handle),
+    Api { key: ApiKey::Fetch, versions: 4..=18, advertised_min: None, serve: fetch::serve },
     api!(ListOffsets, 1..=11, list_offsets::handle),
     api!(Metadata, 0..=13, metadata::handle),
     api!(ApiVersions, 0..=4, api_versions::handle),

@@ -7,7 +7,7 @@
 
 use super::connections::Connections;
 use super::frames::{FrameError, Frames};
-use super::replies::{Batch, Charges, Replies};
+use super::replies::{Batch, Charges, Outgoing, Replies};
 use crate::exchange::{Answer, Closing, Peer};
 use bytes::Bytes;
 use futures_util::future::{Either, select};
@@ -16,6 +16,7 @@ use odradek_shards::runtime::net::{Closer, ReadHalf, WriteHalf};
 use odradek_shards::runtime::{self, Instant};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -26,6 +27,8 @@ use tracing::{debug, warn};
 const FRAMES_PER_TURN: usize = 64;
 /// How long a large request may wait, half received, for memory that other requests hold.
 const MEMORY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Bytes sent before the connection counts as active again.
+const STEP_BYTES: usize = 1 << 20;
 /// How long answers may still leave after the peer's last byte.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -35,6 +38,7 @@ pub struct Connection {
     closer: Closer,
     replies: RefCell<Replies>,
     active: Cell<Instant>,
+    sending: Cell<bool>,
     state: Cell<State>,
     reader: Seat,
     starter: Seat,
@@ -67,6 +71,7 @@ impl Connection {
             closer,
             replies: RefCell::default(),
             active: Cell::new(runtime::now()),
+            sending: Cell::new(false),
             state: Cell::new(State::Open),
             reader: Seat::default(),
             starter: Seat::default(),
@@ -77,6 +82,11 @@ impl Connection {
     /// True when no byte moved for `idle_max`.
     pub fn is_idle(&self, now: Instant, idle_max: Duration) -> bool {
         now.saturating_since(self.active.get()) >= idle_max
+    }
+
+    /// True when the peer has taken nothing of what it asked for in this time.
+    pub fn is_stalled(&self, now: Instant, stall_max: Duration) -> bool {
+        self.sending.get() && self.is_idle(now, stall_max)
     }
 
     /// Ends both tasks at their next turn.
@@ -255,12 +265,13 @@ async fn charge(bytes: usize, shard: &Connections) -> Charge {
 pub async fn write(mut half: WriteHalf, connection: &Connection, shard: &Connections) {
     while let Some(batch) = connection.batch().await {
         match batch {
-            Batch::Write(pieces) => {
-                if let Err(error) = half.write_pieces(pieces).await {
+            Batch::Write(outgoing) => {
+                connection.sending.set(true);
+                if let Err(error) = send(&mut half, outgoing, connection).await {
                     debug!(peer = %connection.peer.address, %error, "an answer could not be sent");
                     break;
                 }
-                connection.touch();
+                connection.sending.set(false);
             }
             Batch::Close(closing) => {
                 tell(&Fault::Request(closing), connection, shard);
@@ -271,6 +282,27 @@ pub async fn write(mut half: WriteHalf, connection: &Connection, shard: &Connect
     connection.close();
     // Requests under way see their futures dropped here; none of them holds anything beyond itself.
     drop(connection.replies.take());
+}
+
+/// Sends in steps, so that progress can be seen.
+async fn send(half: &mut WriteHalf, outgoing: Outgoing, connection: &Connection) -> io::Result<()> {
+    let Outgoing { pieces, holds } = outgoing;
+    let mut step = Vec::new();
+    let mut step_bytes = 0;
+    for mut piece in pieces {
+        while step_bytes + piece.len() > STEP_BYTES {
+            step.push(piece.split_to(STEP_BYTES - step_bytes));
+            half.write_pieces(std::mem::take(&mut step)).await?;
+            step_bytes = 0;
+            connection.touch();
+        }
+        step_bytes += piece.len();
+        step.push(piece);
+    }
+    half.write_pieces(step).await?;
+    connection.touch();
+    drop(holds);
+    Ok(())
 }
 
 fn tell(fault: &Fault, connection: &Connection, shard: &Connections) {

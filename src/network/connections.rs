@@ -11,7 +11,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
-use tracing::debug;
+use tracing::{debug, warn};
+
+/// How long a connection may take none of its answers while others wait for memory.
+const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// What every connection of a shard obeys.
 #[derive(Clone, Debug)]
@@ -27,18 +30,21 @@ pub struct Connections {
     pub(super) settings: Settings,
     pub(super) dispatch: Rc<dyn Dispatch>,
     pub(super) budget: Budget,
+    /// What answers hold until they are sent.
+    replies: Budget,
     pub(super) closed_by_fault: LogLimit,
     open: RefCell<HashMap<u64, Rc<Connection>>>,
     stopping: Cell<bool>,
 }
 
 impl Connections {
-    /// `budget` bounds the bytes of requests that the shard holds.
-    pub fn new(settings: Settings, dispatch: Rc<dyn Dispatch>, budget: Budget) -> Rc<Self> {
+    /// `budget` bounds the bytes of requests that the shard holds, `replies` those of answers.
+    pub fn new(settings: Settings, dispatch: Rc<dyn Dispatch>, budget: Budget, replies: Budget) -> Rc<Self> {
         Rc::new(Self {
             settings,
             dispatch,
             budget,
+            replies,
             closed_by_fault: LogLimit::default(),
             open: RefCell::default(),
             stopping: Cell::new(false),
@@ -68,23 +74,20 @@ impl Connections {
         runtime::spawn(async move { connection::write(write_half, &writing.connection, &writing.shard).await });
     }
 
-    pub fn len(&self) -> usize {
-        self.open.borrow().len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Closes connections on which nothing happened for `connections.max.idle.ms`. Runs as long as the shard.
-    pub async fn sweep_idle(self: Rc<Self>) {
+    /// Closes connections on which nothing happened for `connections.max.idle.ms`, and those that keep memory for
+    /// answers they do not take while others wait for it. Runs as long as the shard.
+    pub async fn sweep(self: Rc<Self>) {
         let interval = (self.settings.idle_max / 4).clamp(Duration::from_millis(50), Duration::from_secs(10));
         while !self.stopping.get() {
             runtime::sleep(interval).await;
             let now = runtime::now();
             for connection in self.open.borrow().values() {
+                let peer = connection.peer.address;
                 if connection.is_idle(now, self.settings.idle_max) {
-                    debug!(peer = %connection.peer.address, "closing an idle connection");
+                    debug!(%peer, "closing an idle connection");
+                    connection.close();
+                } else if self.replies.is_contended() && connection.is_stalled(now, STALL_MAX) {
+                    warn!(%peer, "closing a connection: it takes no answers, and others wait for the memory they hold");
                     connection.close();
                 }
             }

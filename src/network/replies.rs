@@ -1,6 +1,6 @@
 //! Answers of one connection, kept in the order of its requests.
 
-use crate::exchange::{Answer, Closing, Serving};
+use crate::exchange::{Answer, Closing, Reply, Serving};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{FuturesUnordered, Stream};
 use odradek_shards::budget::Charge;
@@ -46,8 +46,15 @@ pub struct Charges {
 
 /// What to do with the socket next.
 pub enum Batch {
-    Write(Vec<Bytes>),
+    Write(Outgoing),
     Close(Closing),
+}
+
+/// Answers on their way to the socket, and what they hold until they are there.
+#[derive(Default)]
+pub struct Outgoing {
+    pub pieces: Vec<Bytes>,
+    pub holds: Vec<Charge>,
 }
 
 impl Replies {
@@ -100,7 +107,7 @@ impl Replies {
             self.first += 1;
             self.waiting_bytes -= leaving;
             match answer {
-                Answer::Reply(pieces) => gathering.add(pieces),
+                Answer::Reply(reply) => gathering.add(reply),
                 Answer::Silence => {}
                 Answer::Close(closing) => return Some(Batch::Close(closing)),
             }
@@ -115,7 +122,7 @@ impl Replies {
 /// Length of an answer on the wire.
 fn length(answer: &Answer) -> usize {
     match answer {
-        Answer::Reply(pieces) => pieces.iter().map(Bytes::len).sum(),
+        Answer::Reply(reply) => reply.len(),
         Answer::Silence | Answer::Close(_) => 0,
     }
 }
@@ -124,6 +131,7 @@ fn length(answer: &Answer) -> usize {
 #[derive(Default)]
 struct Gathering {
     pieces: Vec<Bytes>,
+    holds: Vec<Charge>,
     /// Small pieces that follow `pieces`, once there is more than one.
     joined: BytesMut,
     total: usize,
@@ -134,8 +142,9 @@ impl Gathering {
         self.total == 0
     }
 
-    fn add(&mut self, pieces: Vec<Bytes>) {
-        for piece in pieces {
+    fn add(&mut self, reply: Reply) {
+        self.holds.extend(reply.hold);
+        for piece in reply.pieces {
             self.total += piece.len();
             let alone = self.pieces.is_empty() && self.joined.is_empty();
             if alone || piece.len() >= JOINED_MAX {
@@ -163,9 +172,9 @@ impl Gathering {
         }
     }
 
-    fn finish(mut self) -> Vec<Bytes> {
+    fn finish(mut self) -> Outgoing {
         self.close();
-        self.pieces
+        Outgoing { pieces: self.pieces, holds: self.holds }
     }
 }
 
@@ -188,12 +197,12 @@ mod tests {
     use std::task::Waker;
 
     fn reply(text: &'static str) -> Answer {
-        Answer::Reply(vec![Bytes::from_static(text.as_bytes())])
+        Answer::Reply(Reply { pieces: vec![Bytes::from_static(text.as_bytes())], hold: None })
     }
 
     fn poll(replies: &mut Replies) -> Option<Vec<u8>> {
         match replies.poll_batch(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Batch::Write(writes)) => Some(writes.concat()),
+            Poll::Ready(Batch::Write(outgoing)) => Some(outgoing.pieces.concat()),
             Poll::Ready(Batch::Close(_)) => Some(b"closed".to_vec()),
             Poll::Pending => None,
         }
@@ -236,11 +245,12 @@ mod tests {
     fn large_pieces_are_not_copied() {
         let mut replies = Replies::default();
         let large = Bytes::from(vec![7; JOINED_MAX]);
-        replies.push(Ok(Answer::Reply(vec![Bytes::from_static(b"head"), large.clone()])), Charges::default());
+        let pieces = vec![Bytes::from_static(b"head"), large.clone()];
+        replies.push(Ok(Answer::Reply(Reply { pieces, hold: None })), Charges::default());
         match replies.poll_batch(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Batch::Write(writes)) => {
-                assert_eq!(writes.len(), 2);
-                assert_eq!(writes[1].as_ptr(), large.as_ptr());
+            Poll::Ready(Batch::Write(outgoing)) => {
+                assert_eq!(outgoing.pieces.len(), 2);
+                assert_eq!(outgoing.pieces[1].as_ptr(), large.as_ptr());
             }
             _ => panic!("an answer waits"),
         }

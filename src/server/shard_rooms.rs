@@ -8,6 +8,7 @@ use crate::handlers::{self, Context, Identity};
 use crate::network::{Connections, Settings};
 use bytes::Bytes;
 use odradek_shards::Shards;
+use odradek_shards::budget::Budget;
 use odradek_shards::mailbox::Port;
 use odradek_shards::message::{Reply, Request};
 use odradek_shards::runtime::{self, Directory};
@@ -98,7 +99,7 @@ impl ShardRooms {
         let engine = &self.config.engine;
         let settings = shard::Settings {
             tail_bytes_max: usize::try_from(engine.odradek_tail_cache_bytes).unwrap_or(usize::MAX),
-            request_bytes_max: usize::try_from(engine.odradek_request_memory_bytes).unwrap_or(usize::MAX),
+            request_bytes_max: self.memory_half(),
             ..shard::Settings::new(self.id, log_dirs)
         };
         let shard = Shard::new(settings);
@@ -110,16 +111,23 @@ impl ShardRooms {
 
     fn begin(&self, identity: Identity) {
         let Published { image, config } = self.published.borrow().clone();
-        let context = Context::new(identity, config, self.shards().clone(), self.controller.clone(), image);
+        let replies = Budget::new(self.memory_half());
+        let context =
+            Context::new(identity, config, self.shards().clone(), self.controller.clone(), image, replies.clone());
         let network = &self.config.network;
         let settings = Settings {
             request_bytes_max: network.socket_request_max_bytes,
             idle_max: u64::try_from(network.connections_max_idle_ms).map_or(Duration::MAX, Duration::from_millis),
         };
         let dispatch = Rc::new(Handlers(context.clone()));
-        let connections = Connections::new(settings, dispatch, self.shards().budget().clone());
-        runtime::spawn(connections.clone().sweep_idle());
+        let connections = Connections::new(settings, dispatch, self.shards().budget().clone(), replies);
+        runtime::spawn(connections.clone().sweep());
         assert!(self.serving.set((context, connections)).is_ok(), "a shard begins to serve once");
+    }
+
+    /// One half of `odradek.request.memory.bytes` is for requests, the other for replies.
+    fn memory_half(&self) -> usize {
+        usize::try_from(self.config.engine.odradek_request_memory_bytes / 2).unwrap_or(usize::MAX)
     }
 
     fn publish(&self, published: Published) {

@@ -1,6 +1,6 @@
 //! Bytes nobody should send: they end their own connection and touch nothing else.
 
-use crate::batches::{batch, produce};
+use crate::batches::{FETCH, batch, fetch_request, produce};
 use crate::harness::Broker;
 use odradek_shards::record::Codec;
 
@@ -94,4 +94,33 @@ fn an_address_may_hold_only_so_many_connections() {
     assert_eq!((first.call(0, &request).error_code, second.call(0, &request).error_code), (0, 0));
     assert!(broker.connect().is_closed());
     assert_eq!(first.call(0, &request).error_code, 0);
+}
+
+#[test]
+fn consumers_that_take_nothing_hold_little_and_stop_no_producer() {
+    let broker = Broker::start_with(&[
+        "socket.request.max.bytes=2097152",
+        "odradek.request.memory.bytes=16777216",
+        "odradek.tail.cache.bytes=1048576",
+    ]);
+    broker.create_topic("t", 1);
+    let mut bystander = broker.connect();
+    let value = "x".repeat(1_000_000);
+    for _ in 0..64 {
+        assert_eq!(produce(&mut bystander, "t", 0, batch(Codec::None, &[&value])).error_code, 0);
+    }
+    let before = broker.resident_bytes();
+    let mut idle: Vec<_> = (0..60).map(|_| broker.connect()).collect();
+    for wire in &mut idle {
+        for _ in 0..20 {
+            let mut request = fetch_request("t", &[(0, 0)], 1000);
+            request.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+            wire.send(FETCH, &request);
+        }
+    }
+    for _ in 0..20 {
+        assert_eq!(produce(&mut bystander, "t", 0, batch(Codec::None, &["y"])).error_code, 0);
+    }
+    let grown = broker.resident_bytes().saturating_sub(before);
+    assert!(grown < 2 * GROWTH_MAX, "grown by {grown}");
 }
