@@ -1,6 +1,19 @@
 //! The broker as a process, asked over the wire: by frames of our own making and by a real client.
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
+#[path = "../../src/protocol/build/model.rs"]
+#[allow(dead_code)]
+mod model;
+#[path = "../../src/protocol/build/names.rs"]
+#[allow(dead_code)]
+mod names;
+#[path = "../../src/protocol/tests/codec/sample.rs"]
+#[allow(dead_code)]
+mod sample;
+#[path = "../../src/protocol/build/schema.rs"]
+#[allow(dead_code)]
+mod schema;
+
 mod admin;
 mod api_versions;
 mod batches;
@@ -13,4 +26,5 @@ mod pipelining;
 mod producing;
 mod rdkafka_client;
 mod restart;
+mod storm;
 mod wire;

@@ -25,6 +25,11 @@ impl Wire {
         Self { stream, next: 1 }
     }
 
+    /// How long to wait for an answer, instead of as long as any may take.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.stream.set_read_timeout(Some(patience)).expect("a TCP socket");
+    }
+
     /// Sends a request and waits for its answer.
     pub fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
         let correlation = self.send(version, request);
