@@ -3,6 +3,7 @@
 use crate::compression::Codec;
 use clap::{Args, Parser, Subcommand};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Parser, Debug)]
@@ -108,6 +109,9 @@ pub struct ProduceArguments {
     /// Give every record its offset as a number, for `consume --verify`; the topic must hold nothing else
     #[arg(long)]
     pub verify: bool,
+    /// File for the offset after the last acknowledged record of each partition, written even when the broker is lost
+    #[arg(long)]
+    pub acked: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -48,6 +48,7 @@ pub fn run(arguments: &ConsumeArguments) -> Result<Report, Failure> {
     if arguments.verify || arguments.verify_order {
         report.verified = Some(format!("{} records are what and where they should be", measured.totals.records));
     }
+    report.ends = ends;
     Ok(report)
 }
 

@@ -8,6 +8,7 @@
 //! A thread serves many connections with ppoll(2). Batches are encoded before the clock starts, so that in a closed
 //! loop the client only patches correlation ids; at a fixed rate latency counts from when a record was due, sent or not.
 
+mod acked;
 mod arguments;
 mod batch;
 mod client;

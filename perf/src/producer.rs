@@ -1,5 +1,6 @@
 //! `produce`: batches out, acknowledgements in, at full speed or at a fixed rate.
 
+use crate::acked::Acked;
 use crate::arguments::{ProduceArguments, Records};
 use crate::cluster::{End, Topic};
 use crate::event_loop::Peer;
@@ -27,6 +28,7 @@ pub fn run(arguments: &ProduceArguments) -> Result<Report, Failure> {
     let spread = topic.spread(arguments.run.connections, arguments.verify)?;
     let run = &arguments.run;
     let span = Span::of(run, Some(Duration::from_secs(10)));
+    let acked = Acked::default();
     let measured = measure(run, span, |thread, recorder| {
         let mut peers: Vec<Box<dyn Peer>> = Vec::new();
         for (nth, (leader, partitions)) in spread.iter().enumerate().filter(|(n, _)| *n as u32 % run.threads == thread)
@@ -38,12 +40,17 @@ pub fn run(arguments: &ProduceArguments) -> Result<Report, Failure> {
                 (false, None) => Source::prepared(&topic, partitions, &arguments.records)?,
             };
             let mut producer = Producer::new(Link::connect(*leader)?, source, &arguments.records, recorder);
+            producer.acked = arguments.acked.is_some().then(|| acked.clone());
             producer.budget = run.count.map(|count| share(count, nth, run.connections));
             producer.rate = arguments.rate.map(|rate| (rate, nth, run.connections));
             peers.push(Box::new(producer));
         }
         Ok(peers)
-    })?;
+    });
+    if let Some(path) = &arguments.acked {
+        acked.write(path)?;
+    }
+    let measured = measured?;
     let mut report = Report::new("produce", &topic.name, run.connections, &measured);
     if arguments.verify {
         report.verified = Some("records are numbered by their offsets".to_owned());
@@ -81,6 +88,8 @@ pub struct Producer {
     epoch: Instant,
     /// Another peer counts the records when they arrive; only errors are told.
     pub counts_errors_only: bool,
+    /// Told of every acknowledgement.
+    pub acked: Option<Acked>,
     next_record: u64,
     next_id: i32,
     in_flight: VecDeque<InFlight>,
@@ -109,6 +118,7 @@ impl Producer {
             pace: None,
             epoch: Instant::now(),
             counts_errors_only: false,
+            acked: None,
             next_record: 0,
             next_id: 0,
             in_flight: VecDeque::new(),
@@ -202,6 +212,9 @@ impl Peer for Producer {
             return Err(Failure::Protocol("answers out of order"));
         }
         let answer = ProduceResponse::decode(&mut reader, self.version)?;
+        if let Some(acked) = &self.acked {
+            acked.take(&answer, flight.records);
+        }
         let mut partitions = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
         match partitions.find(|partition| partition.error_code != 0) {
             Some(partition) => self.recorder.borrow_mut().error(partition.error_code),

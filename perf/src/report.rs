@@ -22,6 +22,9 @@ pub struct Report {
     pub errors: Vec<String>,
     /// What `--verify` found; `None` when it was not asked for.
     pub verified: Option<String>,
+    /// Log end offsets by partition, as they were when reading began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<i64>,
 }
 
 #[derive(Serialize, Debug)]
@@ -80,6 +83,7 @@ impl Report {
             }),
             errors: totals.told_errors(),
             verified: None,
+            ends: Vec::new(),
         }
     }
 
