@@ -28,6 +28,9 @@ pub const REQUEST_BYTES_MAX_DEFAULT: usize = 256 << 20;
 /// Bytes that one shard reads from disk at the same time for consumers; a single larger read goes alone.
 pub const DISK_READ_BYTES_MAX: usize = 32 << 20;
 
+/// Bytes that one shard has read ahead for readers in sequence of old data.
+pub const READ_AHEAD_BYTES_MAX: usize = 32 << 20;
+
 /// Fetches parked on one shard; the next one is answered as if its time were up.
 pub const PARKED_FETCHES_MAX: usize = 100_000;
 

@@ -18,6 +18,7 @@ mod waits;
 use crate::budget::Budget;
 use crate::error::Unavailable;
 use crate::limits;
+use crate::log::ReadAhead;
 use crate::mailbox::Port;
 use crate::message::{PartitionChange, Reply, Request};
 use crate::partition::driver::{Host, Replica};
@@ -73,6 +74,7 @@ pub struct Shard {
     tails: RefCell<Tails>,
     /// Memory for reads from disk under way: readers of old data wait for each other and for nobody else.
     disk_reads: Budget,
+    read_ahead: Rc<ReadAhead>,
     /// Replicas whose files may have to be trimmed; the sweep runs while there are any.
     unswept: RefCell<Vec<Rc<Replica>>>,
     changes: RefCell<VecDeque<(Vec<PartitionChange>, Responder)>>,
@@ -96,6 +98,7 @@ impl Shard {
             deadline: Notify::new(),
             tails: RefCell::new(Tails::new(settings.tail_bytes_max)),
             disk_reads: Budget::new(limits::DISK_READ_BYTES_MAX),
+            read_ahead: ReadAhead::new(limits::READ_AHEAD_BYTES_MAX),
             unswept: RefCell::default(),
             changes: RefCell::default(),
             changing: Cell::new(false),

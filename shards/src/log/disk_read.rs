@@ -2,6 +2,7 @@
 
 use super::error::{Doing, StorageError};
 use super::limits::READ_BYTES_MAX;
+use super::read_ahead::ReadAhead;
 use super::records::Records;
 use super::scan::{Found, Scan};
 use super::segment_view::{SegmentView, Start};
@@ -9,6 +10,7 @@ use crate::record::{BatchHeader, batches};
 use crate::types::Offset;
 use bytes::Bytes;
 use std::io;
+use std::rc::Rc;
 
 /// A planned read of the disk. It leases the segments it reads: they may be deleted meanwhile.
 #[must_use]
@@ -19,6 +21,7 @@ pub struct DiskRead {
     pub(super) max_bytes: usize,
     pub(super) below: Offset,
     pub(super) at_least_one_batch: bool,
+    pub(super) ahead: Rc<ReadAhead>,
 }
 
 impl DiskRead {
@@ -51,7 +54,10 @@ impl DiskRead {
         };
         let from = view.locate(self.from).await?;
         let mut scan = match view.start {
-            Start::Exactly(_) => Scan::window(file, from, view.limit, self.bytes_max()),
+            Start::Exactly(_) => {
+                let foreseen = self.ahead.take(&view.file, from).await;
+                Scan::window(file, from, view.limit, self.bytes_max()).with_window(foreseen)
+            }
             Start::AtOrBefore(_) | Start::Search { .. } => Scan::headers(file, from, view.limit),
         };
         let Some(first) = self.first_batch(view, &mut scan).await? else { return Ok(None) };
@@ -82,9 +88,18 @@ impl DiskRead {
         }
         let wanted = self.bytes_max().max(first.size()) as u64;
         let wanted = wanted.min(view.limit - scan.position) as usize;
-        let bytes = scan.bytes(scan.position, wanted).await.doing("reading a segment")?;
+        let bytes = match view.start {
+            Start::Exactly(_) => scan.bytes_beside(wanted).await,
+            Start::AtOrBefore(_) | Start::Search { .. } => scan.bytes(scan.position, wanted).await,
+        };
+        let bytes = bytes.doing("reading a segment")?;
         let (len, next) = self.whole_batches(&bytes).ok_or_else(|| view.damaged(scan.position))?;
-        view.file.remember(next, scan.position + len as u64);
+        let position = scan.position + len as u64;
+        view.file.remember(next, position);
+        if matches!(view.start, Start::Exactly(_)) && next < self.below {
+            let left = usize::try_from(view.limit - position).unwrap_or(usize::MAX);
+            self.ahead.foresee(&view.file, position, left.min(self.bytes_max()));
+        }
         Ok(Records::from(bytes.slice(..len)))
     }
 

@@ -1,5 +1,7 @@
 //! The numbers of a log, and how they relate.
 
+use std::time::Duration;
+
 /// Alignment of positions and lengths of direct I/O, as every file system takes it.
 pub(super) const BLOCK: u64 = 4096;
 
@@ -32,6 +34,12 @@ pub(super) const SCAN_BYTES: usize = 1 << 20;
 
 /// The largest answer to one disk read; a single larger batch still comes whole.
 pub(super) const READ_BYTES_MAX: usize = 16 << 20;
+
+/// What a log's readers in sequence may have read ahead, unless its shard shares one among its logs.
+pub(super) const READ_AHEAD_BYTES_DEFAULT: usize = 4 << 20;
+
+/// What was read ahead and is not taken within this time goes.
+pub(super) const READ_AHEAD_KEPT: Duration = Duration::from_secs(2);
 
 /// Positions remembered per segment, so that readers in sequence need no index.
 pub(super) const HINTS: usize = 8;

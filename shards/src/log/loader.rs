@@ -5,10 +5,12 @@ use super::config::LogConfig;
 use super::error::{Doing, OpenError, StorageError};
 use super::leader_epoch::LeaderEpochs;
 use super::leftovers::{self, remove};
+use super::limits::READ_AHEAD_BYTES_DEFAULT;
 use super::log::{Jobs, Log, Opening};
 use super::names;
 use super::offset_index::OFFSET_ENTRY;
 use super::producer_snapshot;
+use super::read_ahead::ReadAhead;
 use super::recovery::{self, Ending, Recovered};
 use super::reopen::reopen;
 use super::replay::{Replay, snapshots};
@@ -243,6 +245,7 @@ impl Loader {
             end: self.end,
             written: self.end,
             flushed: self.end,
+            read_ahead: ReadAhead::new(READ_AHEAD_BYTES_DEFAULT),
             jobs: Jobs::default(),
             failed: None,
             dir: self.dir,

@@ -6,10 +6,12 @@ use super::error::{OpenError, StorageError};
 use super::leader_epoch::LeaderEpochs;
 use super::loader;
 use super::producer_state::ProducerStates;
+use super::read_ahead::ReadAhead;
 use super::segments::Segments;
 use super::tail::Tail;
 use crate::runtime::Directory;
 use crate::types::{LeaderEpoch, Offset, Timestamp};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// One partition's log, owned by one shard.
@@ -30,6 +32,7 @@ pub struct Log {
     pub(super) flushed: Offset,
     /// Everything below is on stable storage with its indexes; a scan after a crash starts there.
     pub(super) recovery_point: Offset,
+    pub(super) read_ahead: Rc<ReadAhead>,
     pub(super) jobs: Jobs,
     pub(super) failed: Option<StorageError>,
 }
@@ -163,6 +166,11 @@ impl Log {
     /// What written batches in the tail may take from now on.
     pub fn set_tail_share(&mut self, bytes: usize) {
         self.tail.set_share(bytes);
+    }
+
+    /// Where its readers in sequence find what they will ask for next.
+    pub fn set_read_ahead(&mut self, read_ahead: Rc<ReadAhead>) {
+        self.read_ahead = read_ahead;
     }
 
     /// Lets go of memory and files.

@@ -42,7 +42,14 @@ impl Log {
         let views = self.segments.from(from).filter(|segment| segment.written > 0).take(2);
         let views: Vec<_> = views.map(|segment| segment.view(from)).collect();
         let below = below.min(self.written);
-        Ok(ReadPlan::Disk(DiskRead { views, from, max_bytes, below, at_least_one_batch }))
+        Ok(ReadPlan::Disk(DiskRead {
+            views,
+            from,
+            max_bytes,
+            below,
+            at_least_one_batch,
+            ahead: self.read_ahead.clone(),
+        }))
     }
 }
 

@@ -47,6 +47,14 @@ impl Scan {
         Self { window_bytes: bytes.max(HOP_BYTES), ..Self::whole(file, from, limit) }
     }
 
+    /// `bytes` were read from the position on already.
+    pub fn with_window(self, bytes: Option<Bytes>) -> Self {
+        match bytes {
+            Some(window) => Self { window_at: self.position, window, ..self },
+            None => self,
+        }
+    }
+
     /// What lies at the position, which stays.
     pub async fn peek(&mut self) -> io::Result<Found> {
         let left = self.limit - self.position;
@@ -117,6 +125,20 @@ impl Scan {
         }
         self.read(at, len.max(self.window_bytes)).await?;
         self.in_window(at, len).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Exactly `len` bytes from the position on; only those that are not in the window are read.
+    pub async fn bytes_beside(&mut self, len: usize) -> io::Result<Bytes> {
+        let end = self.window_at + self.window.len() as u64;
+        let here = usize::try_from(end.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        match self.in_window(self.position, here.min(len)) {
+            Some(bytes) if here > 0 && here < len => {
+                let rest = self.file.read_at(self.position + here as u64, len - here).await?;
+                let all = [&bytes[..], &rest[..]].concat();
+                if all.len() == len { Ok(all.into()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+            }
+            _ => self.bytes(self.position, len).await,
+        }
     }
 
     /// At least one byte from `at`, none past `end`.

@@ -131,6 +131,7 @@ impl Shard {
             now: runtime::wall_clock(),
         };
         let mut log = Log::open(directory, open.config.clone(), how).await.map_err(storage)?;
+        log.set_read_ahead(self.read_ahead.clone());
         log.set_tail_share(self.settings.tail_bytes_max / TAIL_SHARE);
         Ok(log)
     }

@@ -5,6 +5,7 @@ use super::{explain, plain};
 use crate::runtime::AlignedBuffer;
 use crate::runtime::blocks::Blocks;
 use bytes::{Bytes, BytesMut};
+use futures_util::future::join_all;
 use glommio::GlommioError;
 use glommio::io::DmaFile;
 use nix::errno::Errno;
@@ -22,7 +23,7 @@ pub(in crate::runtime) struct File {
     written: Written,
 }
 
-/// Longest single read; longer ones are cut. Very large direct reads have hung in the kernel.
+/// Longest single read; a longer one is several at the same time. Very large direct reads have hung in the kernel.
 const READ_BYTES_MAX: usize = 1 << 20;
 
 impl File {
@@ -56,20 +57,17 @@ impl File {
     }
 
     pub(in crate::runtime) async fn read_at(&self, pos: u64, len: usize) -> io::Result<Bytes> {
+        let skip = (pos % self.alignment as u64) as usize;
+        let (first, size) = (pos - skip as u64, (skip + len).next_multiple_of(self.alignment));
+        let parts = (0..size).step_by(READ_BYTES_MAX).map(|at| (at, READ_BYTES_MAX.min(size - at)));
+        let reads = parts.clone().map(|(at, part)| self.dma.read_at_aligned(first + at as u64, part));
         let mut bytes = BytesMut::with_capacity(len);
-        while bytes.len() < len {
-            let at = pos + bytes.len() as u64;
-            let skip = (at % self.alignment as u64) as usize;
-            let wanted = (len - bytes.len() + skip).min(READ_BYTES_MAX);
-            let size = wanted.next_multiple_of(self.alignment);
-            let read = self.dma.read_at_aligned(at - skip as u64, size).await;
+        for (read, (at, part)) in join_all(reads).await.into_iter().zip(parts) {
             let read = read.map_err(|error| self.fault("cannot read", error))?;
-            let end = read.len().min(wanted);
-            if end <= skip {
-                break;
-            }
-            bytes.extend_from_slice(&read[skip..end]);
-            if read.len() < size {
+            let (from, to) = (skip.saturating_sub(at), read.len().min((skip + len).saturating_sub(at)));
+            bytes.extend_from_slice(read.get(from..to).unwrap_or_default());
+            // The end of the file.
+            if read.len() < part {
                 break;
             }
         }
