@@ -2,8 +2,8 @@
 
 use super::attributes::{Attributes, Codec, TimestampType};
 use super::batch::{BatchHeader, HEADER_LEN, LOG_OVERHEAD, MAGIC, field};
-use super::compression::deflate;
 use super::control::ControlRecordType;
+use super::deflater::deflate;
 use super::validator::ValidBatch;
 use super::{crc, varint};
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};

@@ -1,4 +1,4 @@
-//! The codecs of batches: inflating as a bounded stream, deflating in one go.
+//! Inflating the records of a batch as a bounded stream.
 
 use super::attributes::Codec;
 use super::snappy::Snappy;
@@ -7,8 +7,8 @@ use super::zstd_stream::ZstdStream;
 use bytes::buf::Reader;
 use bytes::{Buf, Bytes};
 use flate2::bufread::MultiGzDecoder;
-use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
-use std::io::{self, Read, Write};
+use lz4_flex::frame::FrameDecoder;
+use std::io::{self, Read};
 
 /// Bytes inflated at a time.
 const WINDOW_BYTES: usize = 16 << 10;
@@ -109,6 +109,20 @@ impl Source for Inflater {
         Ok(())
     }
 
+    fn pieces(&mut self, count: u32, see: &mut dyn FnMut(&[u8])) -> Result<(), Broken> {
+        let mut left = count as usize;
+        while left > 0 {
+            if self.at == self.end && !self.fill()? {
+                return Err(Broken::Malformed);
+            }
+            let step = left.min(self.end - self.at);
+            see(&self.window[self.at..self.at + step]);
+            self.at += step;
+            left -= step;
+        }
+        Ok(())
+    }
+
     fn position(&self) -> u64 {
         self.inflated - (self.end - self.at) as u64
     }
@@ -123,32 +137,6 @@ impl Read for Inflater {
         out[..step].copy_from_slice(&self.window[self.at..self.at + step]);
         self.at += step;
         Ok(step)
-    }
-}
-
-/// `plain` packed by `codec` at `level` (`None` = the codec's own), framed as Kafka's clients expect.
-pub fn deflate(codec: Codec, level: Option<i32>, plain: &[u8]) -> Vec<u8> {
-    const VEC: &str = "writing to a Vec cannot fail";
-    match codec {
-        Codec::None => plain.to_vec(),
-        Codec::Gzip => {
-            let level =
-                level.map_or(flate2::Compression::default(), |l| flate2::Compression::new(l.clamp(1, 9) as u32));
-            let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(plain.len() / 2), level);
-            encoder.write_all(plain).expect(VEC);
-            encoder.finish().expect(VEC)
-        }
-        Codec::Snappy => super::snappy::deflate(plain),
-        Codec::Lz4 => {
-            let frame = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
-            let mut encoder = FrameEncoder::with_frame_info(frame, Vec::with_capacity(plain.len() / 2));
-            encoder.write_all(plain).expect(VEC);
-            encoder.finish().expect(VEC)
-        }
-        Codec::Zstd => {
-            let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL).clamp(-131_072, 22);
-            zstd::encode_all(plain, level).expect(VEC)
-        }
     }
 }
 

@@ -44,6 +44,13 @@ pub struct Rules {
     pub origin: Origin,
 }
 
+impl Rules {
+    /// A batch of this codec is stored by another one.
+    pub fn repacks(&self, codec: Codec) -> bool {
+        matches!(self.compression, Compression::Repacked { codec: stored, .. } if stored != codec)
+    }
+}
+
 impl Default for Rules {
     /// Kafka's topic defaults.
     fn default() -> Self {

@@ -63,17 +63,44 @@ impl Snappy {
     }
 }
 
-/// `plain` in xerial's framing, version 1.
-pub(super) fn deflate(plain: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(FRAME_HEADER_LEN + plain.len() / 2);
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&1i32.to_be_bytes());
-    out.extend_from_slice(&1i32.to_be_bytes());
-    let mut encoder = snap::raw::Encoder::new();
-    for chunk in plain.chunks(CHUNK_BYTES) {
-        let packed = encoder.compress_vec(chunk).expect("a chunk is far below snappy's 4 GiB limit");
-        out.extend_from_slice(&(packed.len() as i32).to_be_bytes());
-        out.extend_from_slice(&packed);
+/// Packs in xerial's framing, version 1.
+pub(super) struct Deflater {
+    out: Vec<u8>,
+    /// Plain bytes that do not fill a chunk yet.
+    chunk: Vec<u8>,
+    encoder: snap::raw::Encoder,
+}
+
+impl Deflater {
+    pub(super) fn new(mut out: Vec<u8>) -> Self {
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&1i32.to_be_bytes());
+        out.extend_from_slice(&1i32.to_be_bytes());
+        Self { out, chunk: Vec::new(), encoder: snap::raw::Encoder::new() }
     }
-    out
+
+    pub(super) fn write(&mut self, mut plain: &[u8]) {
+        while !plain.is_empty() {
+            let (now, later) = plain.split_at(plain.len().min(CHUNK_BYTES - self.chunk.len()));
+            self.chunk.extend_from_slice(now);
+            plain = later;
+            if self.chunk.len() == CHUNK_BYTES {
+                self.put_chunk();
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        if !self.chunk.is_empty() {
+            self.put_chunk();
+        }
+        self.out
+    }
+
+    fn put_chunk(&mut self) {
+        let packed = self.encoder.compress_vec(&self.chunk).expect("a chunk is far below snappy's 4 GiB limit");
+        self.out.extend_from_slice(&(packed.len() as i32).to_be_bytes());
+        self.out.extend_from_slice(&packed);
+        self.chunk.clear();
+    }
 }

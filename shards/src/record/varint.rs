@@ -6,6 +6,8 @@ pub(super) trait Source {
     fn byte(&mut self) -> Result<u8, Broken>;
     /// Passes over `count` bytes.
     fn skip(&mut self, count: u32) -> Result<(), Broken>;
+    /// Shows the next `count` bytes, in as many pieces as they lie in.
+    fn pieces(&mut self, count: u32, see: &mut dyn FnMut(&[u8])) -> Result<(), Broken>;
     /// Bytes taken since the start; only differences matter.
     fn position(&self) -> u64;
 }
@@ -22,7 +24,7 @@ pub(super) enum Broken {
 }
 
 #[inline]
-pub(super) fn read_i32(source: &mut impl Source) -> Result<i32, Broken> {
+pub(super) fn read_i32<S: Source + ?Sized>(source: &mut S) -> Result<i32, Broken> {
     let first = source.byte()?;
     if first < 0x80 {
         return Ok(zigzag_i32(u32::from(first)));
@@ -39,7 +41,7 @@ pub(super) fn read_i32(source: &mut impl Source) -> Result<i32, Broken> {
 }
 
 #[inline]
-pub(super) fn read_i64(source: &mut impl Source) -> Result<i64, Broken> {
+pub(super) fn read_i64<S: Source + ?Sized>(source: &mut S) -> Result<i64, Broken> {
     let first = source.byte()?;
     if first < 0x80 {
         return Ok(i64::from(zigzag_i32(u32::from(first))));
@@ -91,6 +93,13 @@ impl Source for Slice<'_> {
     #[inline]
     fn skip(&mut self, count: u32) -> Result<(), Broken> {
         self.rest = self.rest.get(count as usize..).ok_or(Broken::Malformed)?;
+        Ok(())
+    }
+
+    fn pieces(&mut self, count: u32, see: &mut dyn FnMut(&[u8])) -> Result<(), Broken> {
+        let (piece, rest) = self.rest.split_at_checked(count as usize).ok_or(Broken::Malformed)?;
+        see(piece);
+        self.rest = rest;
         Ok(())
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::record::deflate;
 
 fn inflate(codec: Codec, packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, Broken> {
     let mut inflater = Inflater::new(codec, Bytes::copy_from_slice(packed), bytes_max);
