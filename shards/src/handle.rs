@@ -61,6 +61,13 @@ impl Shards {
         self.inner.budget.has_room() && self.shards().all(|to| to == self.me() || self.inner.port.has_credit(to))
     }
 
+    /// Waits until every mailbox has credit: for who is to call long after it was found ready.
+    pub async fn credit(&self) {
+        while !self.shards().all(|to| to == self.me() || self.inner.port.has_credit(to)) {
+            self.inner.port.credit().await;
+        }
+    }
+
     /// Back pressure: waits until this shard's byte budget has room and every mailbox has credit.
     pub async fn ready(&self) {
         while !self.is_ready() {

@@ -2,6 +2,7 @@
 
 use super::fetch_session::FetchSessions;
 use super::producer_ids::ProducerIds;
+use super::repacker::Repacker;
 use super::topic_rules::TopicRules;
 use crate::config::BrokerConfig;
 use crate::controller::Controller;
@@ -32,6 +33,7 @@ pub struct Context {
     pub fetch_sessions: RefCell<FetchSessions>,
     pub producer_ids: ProducerIds,
     pub topic_rules: TopicRules,
+    pub repacker: Repacker,
     /// What large answers hold until they are sent.
     pub replies: Budget,
     image: RefCell<Arc<Image>>,
@@ -52,6 +54,7 @@ impl Context {
             fetch_sessions: RefCell::new(FetchSessions::new(slots.max(1))),
             producer_ids: ProducerIds::default(),
             topic_rules: TopicRules::default(),
+            repacker: Repacker::default(),
             replies,
             config: RefCell::new(config),
             shards,

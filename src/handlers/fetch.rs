@@ -112,7 +112,7 @@ fn tell(asked: Vec<Asked>, results: Vec<Result<ReadOk, ErrorCode>>, limits: Limi
 fn partition_data(partition_index: i32, read: ReadOk, isolation: Isolation) -> PartitionData {
     let aborted = read.aborted.iter().map(|aborted| AbortedTransaction {
         producer_id: aborted.producer_id.0,
-        first_offset: aborted.first_offset.0,
+        first_offset: aborted.first.0,
         ..Default::default()
     });
     let diverging = read.diverging.map(|end| EpochEndOffset {

@@ -30,6 +30,7 @@ mod offset_for_leader_epoch;
 mod per_shard;
 mod produce;
 mod producer_ids;
+mod repacker;
 mod table;
 mod topic_name;
 mod topic_rules;

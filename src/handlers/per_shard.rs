@@ -29,12 +29,12 @@ impl<K, P> PerShard<K, P> {
 
     /// Sends at the call, one request per shard. The future brings every key with its part's answer, or with `None`
     /// when its shard has closed.
-    pub fn ask<R>(
+    pub fn ask<R, Ask: Fn(Vec<P>) -> Request, Take: Fn(Reply) -> Option<Vec<R>>>(
         self,
         shards: &Shards,
-        request: impl Fn(Vec<P>) -> Request,
-        take: impl Fn(Reply) -> Option<Vec<R>>,
-    ) -> impl Future<Output = Vec<(K, Option<R>)>> {
+        request: Ask,
+        take: Take,
+    ) -> impl Future<Output = Vec<(K, Option<R>)>> + use<K, P, R, Ask, Take> {
         let sent: Vec<_> =
             self.shards.into_iter().map(|(shard, keys, parts)| (keys, shards.call(shard, request(parts)))).collect();
         async move {

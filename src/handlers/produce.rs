@@ -5,6 +5,7 @@ use super::answer::Call;
 use super::context::Context;
 use super::error_code::KafkaCode;
 use super::per_shard::PerShard;
+use super::repacker::{self, Place, Repacker, Unpacked};
 use super::{leader_hint, table, topic_name};
 use crate::exchange::{Answer, Closing, Serving};
 use crate::metadata::image::Image;
@@ -17,8 +18,8 @@ use odradek_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use odradek_protocol::messages::{ProduceRequest, ProduceResponse};
-use odradek_shards::message::{Acks, AppendPart, AppendResult, Reply, Request};
-use odradek_shards::record::{self, Rejected, Rules, ValidBatch};
+use odradek_shards::message::{Acks, AppendPart, AppendResult};
+use odradek_shards::record::{self, Compression, Rejected, Rules, ValidBatch};
 use odradek_shards::runtime;
 use odradek_shards::types::{ShardId, Timestamp, TopicId};
 use std::rc::Rc;
@@ -48,19 +49,22 @@ pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
     })
 }
 
-async fn produce(context: &Context, call: &Call, request: ProduceRequest, frame_bytes: usize) -> ProduceResponse {
+async fn produce(context: &Rc<Context>, call: &Call, request: ProduceRequest, frame_bytes: usize) -> ProduceResponse {
     let Some(acks) = acks(request.acks) else { return refuse_acks(request) };
-    let (mut response, parts) = Plan::new(context, call, acks, frame_bytes).of(request);
-    let answers = parts.ask(
-        &context.shards,
-        |parts| Request::Append { parts },
-        |reply| match reply {
-            Reply::Append(results) => Some(results),
-            _ => None,
-        },
-    );
+    let (mut response, parts, unpacked) = Plan::new(context, call, acks, frame_bytes).of(request);
+    let answers = repacker::ask(context, parts);
+    let packed = (!unpacked.is_empty()).then(|| Repacker::append(context, unpacked));
     for ((topic, partition), result) in answers.await {
         tell(&mut response.responses[topic].partition_responses[partition], result);
+    }
+    if let Some(packed) = packed {
+        for ((topic, partition), outcome) in packed.await {
+            let response = &mut response.responses[topic].partition_responses[partition];
+            match outcome {
+                Ok(result) => tell(response, result),
+                Err(rejected) => *response = explained(response.index, rejected),
+            }
+        }
     }
     if call.version >= leader_hint::PRODUCE_FROM && first_error(&response).is_some() {
         hint_leaders(context, call, &mut response);
@@ -88,7 +92,7 @@ fn refuse_acks(request: ProduceRequest) -> ProduceResponse {
     ProduceResponse { responses: responses.collect(), ..Default::default() }
 }
 
-type Parts = PerShard<(usize, usize), AppendPart>;
+type Parts = PerShard<Place, AppendPart>;
 
 /// Turns a request into a response with a place for every partition, and the appends that will fill it.
 struct Plan<'a> {
@@ -99,18 +103,20 @@ struct Plan<'a> {
     now: Timestamp,
     frame_bytes: usize,
     parts: Parts,
+    /// What has to wait for the repacker.
+    unpacked: Vec<Unpacked>,
 }
 
 impl<'a> Plan<'a> {
     fn new(context: &'a Context, call: &'a Call, acks: Acks, frame_bytes: usize) -> Self {
         let (image, now) = (context.image(), runtime::wall_clock());
-        Self { context, call, acks, image, now, frame_bytes, parts: Parts::default() }
+        Self { context, call, acks, image, now, frame_bytes, parts: Parts::default(), unpacked: Vec::new() }
     }
 
-    fn of(mut self, request: ProduceRequest) -> (ProduceResponse, Parts) {
+    fn of(mut self, request: ProduceRequest) -> (ProduceResponse, Parts, Vec<Unpacked>) {
         let topics = request.topic_data.into_iter().enumerate();
         let responses = topics.map(|(index, topic)| self.topic(index, topic)).collect();
-        (ProduceResponse { responses, ..Default::default() }, self.parts)
+        (ProduceResponse { responses, ..Default::default() }, self.parts, self.unpacked)
     }
 
     fn topic(&mut self, t: usize, topic: TopicProduceData) -> TopicProduceResponse {
@@ -120,18 +126,30 @@ impl<'a> Plan<'a> {
         for (p, data) in topic.partition_data.into_iter().enumerate() {
             let index = data.index;
             let planned = match &target {
-                Ok((image, rules)) => self.part(image, rules, data),
+                Ok((image, rules)) => self.part(image, rules, data).map(|(owner, part)| (owner, part, rules)),
                 Err(error) => Err(failed(index, *error)),
             };
             partition_responses.push(match planned {
-                Ok((owner, part)) => {
-                    self.parts.add(owner, (t, p), part);
+                Ok((owner, part, rules)) => {
+                    self.add((t, p), owner, part, rules);
                     PartitionProduceResponse { index, base_offset: -1, ..Default::default() }
                 }
                 Err(response) => response,
             });
         }
         TopicProduceResponse { name: topic.name, topic_id: topic.topic_id, partition_responses, ..Default::default() }
+    }
+
+    /// The order of a partition's batches is that of their arrival, packed or not.
+    fn add(&mut self, place: Place, owner: ShardId, part: AppendPart, rules: &Rules) {
+        let codec = part.batch.header.attributes.codec().unwrap_or_default();
+        let is_stored_so = rules.compression == Compression::Producer;
+        let has_to_wait = rules.repacks(codec) || self.context.repacker.is_busy() || !self.unpacked.is_empty();
+        if !is_stored_so && has_to_wait {
+            self.unpacked.push(Unpacked { place, owner, part, rules: *rules });
+        } else {
+            self.parts.add(owner, place, part);
+        }
     }
 
     fn target<'i>(&self, image: &'i Image, topic: &TopicProduceData) -> Result<(&'i TopicImage, Rules), ErrorCode> {
