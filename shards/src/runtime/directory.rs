@@ -1,6 +1,7 @@
 //! Owns what a directory can do, on either disk. Names are single path components.
 
 use super::{File, direct, memory};
+use crate::types::Timestamp;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -130,6 +131,24 @@ impl Directory {
         match &self.0 {
             Inner::Direct(dir) => dir.remove_dir_all(name).await,
             Inner::Memory(dir) => dir.remove_dir_all(name).await,
+        }
+    }
+
+    /// When a file was last written, by the clock of the machine.
+    pub async fn modified(&self, name: &str) -> io::Result<Timestamp> {
+        check(name)?;
+        match &self.0 {
+            Inner::Direct(dir) => dir.modified(name).await,
+            Inner::Memory(dir) => dir.modified(name).await,
+        }
+    }
+
+    /// Gives a file another time of its last write: one that takes the place of an older file is as old as that.
+    pub async fn set_modified(&self, name: &str, time: Timestamp) -> io::Result<()> {
+        check(name)?;
+        match &self.0 {
+            Inner::Direct(dir) => dir.set_modified(name, time).await,
+            Inner::Memory(dir) => dir.set_modified(name, time).await,
         }
     }
 

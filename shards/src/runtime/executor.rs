@@ -85,7 +85,8 @@ pub async fn yield_now() {
     }
 }
 
-/// Runs `work` on the shard's blocking thread: for system calls that may wait. In a simulation it runs at once.
+/// Runs `work` on one of the shard's blocking threads: for system calls that may wait, and for work that takes long. In
+/// a simulation it runs at once.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match simulation::current() {
         Some(_) => work(),

@@ -126,6 +126,9 @@ thread_local! {
 /// Operations in flight per ring before glommio submits early.
 const RING_DEPTH: usize = 256;
 
+/// Of each shard: a rename or sync must not wait behind batches that are being packed.
+const BLOCKING_THREADS: usize = 2;
+
 /// glommio's least.
 const MEMORY_MIN_BYTES: usize = 64 << 10;
 
@@ -135,7 +138,7 @@ fn builder(config: &Config, shard: ShardId) -> Result<LocalExecutorBuilder, Star
         .name("shard")
         .io_memory(registered_memory(config))
         .ring_depth(RING_DEPTH)
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(1));
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS));
     if !config.spin.is_zero() {
         builder = builder.spin_before_park(config.spin);
     }

@@ -11,7 +11,8 @@
 //! |---|---|---|
 //! | direct read, direct write inside the file's size, `O_DSYNC` or not | ring | asynchronous in the kernel |
 //! | open, close, fdatasync, fallocate, statx | ring | kernel worker threads |
-//! | truncate, rename, remove, mkdir, list, whole-file read and write, directory fsync, statvfs | blocking thread of the shard | it may wait, the shard does not |
+//! | truncate, rename, remove, mkdir, list, whole-file read and write, directory fsync, statvfs | blocking threads of the shard | they may wait, the shard does not |
+//! | packing and judging batches (`log/cleaner`, the broker's repacker) | blocking threads of the shard | it takes milliseconds of theirs |
 //! | fstat of an open file | inline | the inode is in memory |
 //! | accept, send, recv | inline | non-blocking; readiness comes from the ring |
 //!

@@ -6,12 +6,14 @@ use super::{explain, plain};
 use crate::runtime::directory::too_long;
 use crate::runtime::executor::blocking;
 use crate::runtime::{Entry, OpenMode};
+use crate::types::Timestamp;
 use glommio::io::OpenOptions;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Creates the path, opens it and probes it. The error names the path and the remedy.
 pub(in crate::runtime) async fn open_log_dir(path: &Path) -> io::Result<Directory> {
@@ -91,6 +93,19 @@ impl Directory {
 
     pub(in crate::runtime) async fn remove_dir_all(&self, name: &str) -> io::Result<()> {
         self.run("remove", name, fs::remove_dir_all).await
+    }
+
+    pub(in crate::runtime) async fn modified(&self, name: &str) -> io::Result<Timestamp> {
+        self.run("look at", name, |path| {
+            let since = fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            Ok(Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+        })
+        .await
+    }
+
+    pub(in crate::runtime) async fn set_modified(&self, name: &str, time: Timestamp) -> io::Result<()> {
+        let since = Duration::from_millis(u64::try_from(time.0).unwrap_or(0));
+        self.run("touch", name, move |path| fs::File::open(path)?.set_modified(UNIX_EPOCH + since)).await
     }
 
     pub(in crate::runtime) async fn sync(&self) -> io::Result<()> {

@@ -5,6 +5,7 @@ use super::file::{Access, File};
 use super::node::{DirectoryNode, FileNode, Node, NodeId};
 use crate::runtime::directory::too_long;
 use crate::runtime::{Entry, OpenMode};
+use crate::types::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -136,6 +137,28 @@ impl Directory {
         }
         state.directory(self.node).remove(name);
         Ok(())
+    }
+
+    pub(in crate::runtime) async fn modified(&self, name: &str) -> io::Result<Timestamp> {
+        self.change().await?;
+        let node = self.file(name)?;
+        Ok(self.disk.state().file(node).modified)
+    }
+
+    pub(in crate::runtime) async fn set_modified(&self, name: &str, time: Timestamp) -> io::Result<()> {
+        self.change().await?;
+        let node = self.file(name)?;
+        self.disk.state().file(node).modified = time;
+        Ok(())
+    }
+
+    fn file(&self, name: &str) -> io::Result<NodeId> {
+        let mut state = self.disk.state();
+        let node = state.directory(self.node).get(name).ok_or_else(|| self.fault(name, libc::ENOENT))?;
+        match state.nodes[node] {
+            Node::File(_) => Ok(node),
+            Node::Directory(_) => Err(self.fault(name, libc::EISDIR)),
+        }
     }
 
     pub(in crate::runtime) async fn sync(&self) -> io::Result<()> {

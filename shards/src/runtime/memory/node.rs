@@ -2,8 +2,10 @@
 
 use super::SECTOR_BYTES;
 use super::pages::Pages;
+use crate::clock::wall_clock;
 use crate::runtime::blocks::Blocks;
 use crate::runtime::random::Random;
+use crate::types::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -27,6 +29,8 @@ pub(super) struct FileNode {
     durable: Pages,
     durable_len: u64,
     dirty: BTreeSet<u64>,
+    /// When it was last written or resized.
+    pub(super) modified: Timestamp,
     pub(super) blocks: Rc<Blocks>,
 }
 
@@ -45,6 +49,7 @@ impl FileNode {
     pub(super) fn write(&mut self, pos: u64, bytes: &[u8]) {
         self.pages.write(pos, bytes);
         self.len = self.len.max(pos + bytes.len() as u64);
+        self.modified = wall_clock();
         self.dirty.extend(sectors(pos, bytes.len()));
     }
 
@@ -82,6 +87,7 @@ impl FileNode {
         self.dirty.extend(self.durable.sectors_from(len));
         self.pages.truncate(len);
         self.len = len;
+        self.modified = wall_clock();
     }
 
     /// The power goes: a random subset of the dirty sectors survives, and the old or the new size.
