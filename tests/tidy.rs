@@ -105,6 +105,7 @@ const PURE: Purity = Purity {
         "src/group/",
         "src/transaction/",
         "shards/src/record/",
+        "shards/src/log/cleaner/",
         "shards/src/partition/",
         "shards/src/replication/",
         "shards/src/placement.rs",

@@ -46,6 +46,28 @@ pub const TRIMS_AT_ONCE: usize = 16;
 /// Lets requests pass between two groups of partitions that are trimmed.
 pub const TRIM_PAUSE: Duration = Duration::from_millis(10);
 
+/// Lets writes pass between two groups of segments that a log loses.
+pub const REMOVAL_PAUSE: Duration = Duration::from_millis(5);
+
+/// A cleaned segment takes the place of others within a few of these.
+pub const REPLACEMENT_POLL: Duration = Duration::from_millis(1);
+
+/// A log that could not be cleaned is tried again after this long, then after twice as long, up to the last.
+pub const QUARANTINE_MIN: Duration = Duration::from_mins(1);
+pub const QUARANTINE_MAX: Duration = Duration::from_hours(1);
+
+/// How often Kafka looks for segments whose time has come, unless configured.
+pub const RETENTION_CHECK_DEFAULT: Duration = Duration::from_mins(5);
+
+/// The first look after a start comes no later.
+pub const RETENTION_FIRST_CHECK: Duration = Duration::from_secs(30);
+
+/// Lets requests pass between two partitions that lose segments.
+pub const RETENTION_PAUSE: Duration = Duration::from_millis(10);
+
+/// Partitions looked at before others have their turn.
+pub const RETENTION_YIELD: usize = 64;
+
 const _: () = assert!(MAILBOX_REQUESTS_PER_PAIR_MIN <= MAILBOX_REQUESTS_PER_PAIR_MAX);
 const _: () = assert!(MAILBOX_BATCH <= MAILBOX_REQUESTS_PER_PAIR_MIN);
 const _: () = assert!(MAILBOX_CALLS_MAX >= MAILBOX_REQUESTS_PER_SHARD);

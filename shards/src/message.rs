@@ -4,11 +4,12 @@
 //! Results stand in the order of the parts they answer.
 
 use crate::error::{AppendError, ChangeError, ReadError, Unavailable};
-use crate::log::{LogConfig, Records};
+use crate::log::{Aborted, LogConfig, Records};
 use crate::record::ValidBatch;
 use crate::runtime::Instant;
-use crate::types::{LeaderEpoch, Offset, ProducerId, ShardId, Timestamp, TopicPartition};
+use crate::types::{LeaderEpoch, Offset, ShardId, Timestamp, TopicPartition};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a shard can be asked.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub enum Request {
     Change(Vec<PartitionChange>),
     /// The offsets that a log directory's checkpoint files record.
     Checkpoint,
+    /// How its logs are compacted from now on.
+    Cleaner(CleanerSettings),
     /// No request is served after it; answered when every log is closed, with what [`Request::Checkpoint`] answers.
     Shutdown,
 }
@@ -47,9 +50,37 @@ pub enum Reply {
     Describe(Vec<Description>),
     Change(Vec<Result<(), ChangeError>>),
     Checkpoint(Vec<PartitionCheckpoint>),
+    Cleaner,
     Shutdown(Vec<PartitionCheckpoint>),
     /// The shard has shut down, or its mailbox is gone.
     Closed,
+}
+
+/// `log.cleaner.*`, as far as they are one shard's.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CleanerSettings {
+    pub enabled: bool,
+    /// Between two looks when nothing was dirty enough.
+    pub backoff: Duration,
+    /// Bytes of the map of keys.
+    pub map_bytes: usize,
+    /// How full it may get.
+    pub load_factor: f64,
+    /// Bytes read and written.
+    pub bytes_per_second: f64,
+}
+
+impl Default for CleanerSettings {
+    /// Kafka's, of a broker with one shard.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            backoff: Duration::from_secs(15),
+            map_bytes: 128 << 20,
+            load_factor: 0.9,
+            bytes_per_second: f64::MAX,
+        }
+    }
 }
 
 /// `acks` of a Produce request.
@@ -118,16 +149,11 @@ pub struct ReadOk {
     pub log_start_offset: Offset,
     /// Where the reader's log parts from ours; `records` is empty then.
     pub diverging: Option<EpochEnd>,
-    pub aborted: Vec<AbortedTransaction>,
+    /// With `read_committed`: aborted transactions that touch the records, ordered by their markers.
+    pub aborted: Vec<Aborted>,
 }
 
 pub type ReadResult = Result<ReadOk, ReadError>;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AbortedTransaction {
-    pub producer_id: ProducerId,
-    pub first_offset: Offset,
-}
 
 /// Names a parked [`AwaitRequest`]; unique over all shards ([`crate::Shards::next_await_id`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -247,6 +273,8 @@ pub struct PartitionCheckpoint {
     pub log_start_offset: Offset,
     /// `replication-offset-checkpoint`.
     pub high_watermark: Offset,
+    /// `cleaner-offset-checkpoint`; of a compacted topic.
+    pub cleaned: Option<Offset>,
     /// False after a write error, or when the log could not be closed: the directory must not be marked clean.
     pub sound: bool,
 }
@@ -294,4 +322,6 @@ pub struct OpenPartition {
     pub recovery_point: Offset,
     /// From `log-start-offset-checkpoint`; 0 when not listed.
     pub log_start: Offset,
+    /// From `cleaner-offset-checkpoint`; 0 when not listed.
+    pub cleaned: Offset,
 }

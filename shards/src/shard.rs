@@ -6,10 +6,12 @@
 mod append;
 mod appends;
 mod change;
+mod cleaner;
 mod deadlines;
 mod lookup;
 mod read;
 mod responder;
+mod retention;
 mod shutdown;
 mod sweep;
 mod tails;
@@ -20,13 +22,14 @@ use crate::error::Unavailable;
 use crate::limits;
 use crate::log::ReadAhead;
 use crate::mailbox::Port;
-use crate::message::{PartitionChange, Reply, Request};
+use crate::message::{CleanerSettings, PartitionChange, Reply, Request};
 use crate::partition::driver::{Host, Replica};
-use crate::runtime::Directory;
 use crate::runtime::sync::Notify;
+use crate::runtime::{self, Class, Directory};
 use crate::types::{ShardId, TopicPartition};
 use appends::Appends;
 use change::Slot;
+use cleaner::Cleaner;
 use futures_util::future::{Either, select};
 use responder::Responder;
 use std::cell::{Cell, RefCell};
@@ -34,6 +37,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 use tails::Tails;
 use waits::Waits;
 
@@ -47,6 +51,9 @@ pub struct Settings {
     pub tail_bytes_max: usize,
     /// Bytes that requests of its connections may hold ([`crate::Shards::budget`]).
     pub request_bytes_max: usize,
+    /// How often segments whose time has come are looked for.
+    pub retention_check: Duration,
+    pub cleaner: CleanerSettings,
 }
 
 impl Settings {
@@ -56,6 +63,8 @@ impl Settings {
             log_dirs,
             tail_bytes_max: limits::TAIL_BYTES_MAX_DEFAULT,
             request_bytes_max: limits::REQUEST_BYTES_MAX_DEFAULT,
+            retention_check: limits::RETENTION_CHECK_DEFAULT,
+            cleaner: CleanerSettings::default(),
         }
     }
 }
@@ -77,6 +86,7 @@ pub struct Shard {
     read_ahead: Rc<ReadAhead>,
     /// Replicas whose files may have to be trimmed; the sweep runs while there are any.
     unswept: RefCell<Vec<Rc<Replica>>>,
+    cleaner: Cleaner,
     changes: RefCell<VecDeque<(Vec<PartitionChange>, Responder)>>,
     changing: Cell<bool>,
     changes_made: Notify,
@@ -89,7 +99,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Must be called on the shard itself: it starts the task of the deadlines.
+    /// Must be called on the shard itself: it starts the tasks of the deadlines, of retention and of compaction.
     pub fn new(settings: Settings) -> Rc<Self> {
         let shard = Rc::new_cyclic(|myself| Self {
             slots: RefCell::default(),
@@ -100,6 +110,7 @@ impl Shard {
             disk_reads: Budget::new(limits::DISK_READ_BYTES_MAX),
             read_ahead: ReadAhead::new(limits::READ_AHEAD_BYTES_MAX),
             unswept: RefCell::default(),
+            cleaner: Cleaner::new(settings.cleaner),
             changes: RefCell::default(),
             changing: Cell::new(false),
             changes_made: Notify::new(),
@@ -110,7 +121,9 @@ impl Shard {
             myself: myself.clone(),
             settings,
         });
-        crate::runtime::spawn(deadlines::run(shard.clone()));
+        runtime::spawn(deadlines::run(shard.clone()));
+        runtime::spawn_in(Class::Background, retention::run(shard.clone()));
+        runtime::spawn_in(Class::Background, cleaner::run(shard.clone()));
         shard
     }
 
@@ -155,6 +168,10 @@ impl Shard {
             Request::Describe(which) => responder.reply(self.describe(which)),
             Request::Change(changes) => self.change(changes, responder),
             Request::Checkpoint => responder.reply(Reply::Checkpoint(self.checkpoint())),
+            Request::Cleaner(settings) => {
+                self.cleaner.reconfigure(settings);
+                responder.reply(Reply::Cleaner);
+            }
             Request::Shutdown => self.shutdown(responder),
         }
     }

@@ -2,8 +2,8 @@
 
 use super::error::ConfigError;
 use super::groups::{
-    EngineConfig, FetchConfig, GroupsConfig, NetworkConfig, QuorumConfig, ReplicationConfig, StorageConfig,
-    TopicsConfig, TransactionsConfig, read,
+    CleanerConfig, EngineConfig, FetchConfig, GroupsConfig, NetworkConfig, QuorumConfig, ReplicationConfig,
+    StorageConfig, TopicsConfig, TransactionsConfig, read,
 };
 use super::listeners::{self, Endpoint, Listener};
 use super::notice::Notice;
@@ -34,6 +34,7 @@ pub struct BrokerConfig {
     pub network: NetworkConfig,
     pub topics: TopicsConfig,
     pub storage: StorageConfig,
+    pub cleaner: CleanerConfig,
     pub fetch: FetchConfig,
     pub replication: ReplicationConfig,
     pub quorum: QuorumConfig,
@@ -76,6 +77,7 @@ impl BrokerConfig {
             network: NetworkConfig::read(&settings),
             topics: TopicsConfig::read(&settings),
             storage: StorageConfig::read(&settings),
+            cleaner: CleanerConfig::read(&settings),
             fetch: FetchConfig::read(&settings),
             replication: ReplicationConfig::read(&settings),
             quorum: QuorumConfig::read(&settings),
@@ -108,6 +110,7 @@ impl BrokerConfig {
             network: NetworkConfig::read(&settings),
             topics: TopicsConfig::read(&settings),
             storage: StorageConfig::read(&settings),
+            cleaner: CleanerConfig::read(&settings),
             replication: ReplicationConfig::read(&settings),
             groups: GroupsConfig::read(&settings),
             transactions: TransactionsConfig::read(&settings),

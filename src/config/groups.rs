@@ -126,6 +126,14 @@ groups! {
         producer_id_expiration_ms: i64,
         producer_id_expiration_check_interval_ms: i64,
     }
+    /// Compaction, of all shards together.
+    CleanerConfig {
+        log_cleaner_enable: bool,
+        log_cleaner_backoff_ms: i64,
+        log_cleaner_dedupe_buffer_size: u64,
+        log_cleaner_io_buffer_load_factor: f64,
+        log_cleaner_io_max_bytes_per_second: f64,
+    }
     /// What a fetch may ask for.
     FetchConfig {
         fetch_max_bytes: usize,

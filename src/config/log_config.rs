@@ -3,7 +3,9 @@
 use super::broker::BrokerConfig;
 use super::topic::{self, TopicConfig};
 use odradek_shards::log::{CleanupPolicy, Durability, LogConfig};
+use odradek_shards::message::CleanerSettings;
 use odradek_shards::record::{Codec, Compression, TimestampType};
+use std::time::Duration;
 
 impl TopicConfig {
     /// The engine's view; with `broker` for what is the same for all topics.
@@ -32,6 +34,21 @@ impl TopicConfig {
             max_compaction_lag_ms: self.max_compaction_lag_ms,
             durability: self.odradek_durability.into(),
             producer_id_expiration_ms: broker.storage.producer_id_expiration_ms,
+        }
+    }
+}
+
+impl BrokerConfig {
+    /// One shard's part of what the cleaners of all may use.
+    pub fn cleaner_settings(&self) -> CleanerSettings {
+        let config = &self.cleaner;
+        let shards = self.num_shards;
+        CleanerSettings {
+            enabled: config.log_cleaner_enable,
+            backoff: Duration::from_millis(u64::try_from(config.log_cleaner_backoff_ms).unwrap_or(0)),
+            map_bytes: usize::try_from(config.log_cleaner_dedupe_buffer_size).unwrap_or(usize::MAX) / shards,
+            load_factor: config.log_cleaner_io_buffer_load_factor,
+            bytes_per_second: config.log_cleaner_io_max_bytes_per_second / shards as f64,
         }
     }
 }
@@ -82,6 +99,15 @@ mod tests {
         let broker = BrokerConfig::for_tests("");
         let engines = LogConfig { durability: Durability::Synced, ..LogConfig::default() };
         assert_eq!(broker.topic_defaults.log_config(&broker), engines);
+    }
+
+    #[test]
+    fn shards_share_what_the_cleaners_may_use() {
+        let broker = BrokerConfig::for_tests("num.shards=4\nlog.cleaner.io.max.bytes.per.second=1000");
+        let settings = broker.cleaner_settings();
+        assert_eq!((settings.map_bytes, settings.bytes_per_second), (32 << 20, 250.0));
+        let alone = BrokerConfig::for_tests("num.shards=1").cleaner_settings();
+        assert_eq!(alone, CleanerSettings::default());
     }
 
     #[test]

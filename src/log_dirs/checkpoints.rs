@@ -2,7 +2,7 @@
 
 use super::clean_shutdown;
 use odradek_shards::log::{
-    HIGH_WATERMARKS, LOG_STARTS, PartitionOffset, RECOVERY_POINTS, StorageError, replace_offsets,
+    CLEANED, HIGH_WATERMARKS, LOG_STARTS, PartitionOffset, RECOVERY_POINTS, StorageError, replace_offsets,
 };
 use odradek_shards::runtime::Directory;
 use odradek_shards::types::{Offset, PartitionIndex};
@@ -18,9 +18,11 @@ pub struct Checkpoint {
     pub recovery_point: Offset,
     pub log_start: Offset,
     pub high_watermark: Offset,
+    /// Of a compacted topic.
+    pub cleaned: Option<Offset>,
 }
 
-/// Replaces the three files of every directory; `dirs` are `LogDirs::dirs`, opened. Kafka lists a log's start only
+/// Replaces the four files of every directory; `dirs` are `LogDirs::dirs`, opened. Kafka lists a log's start only
 /// where records were deleted.
 pub async fn write_checkpoints(dirs: &[Directory], checkpoints: &[Checkpoint]) -> Result<(), StorageError> {
     for (index, dir) in dirs.iter().enumerate() {
@@ -32,6 +34,8 @@ pub async fn write_checkpoints(dirs: &[Directory], checkpoints: &[Checkpoint]) -
         replace_offsets(dir, LOG_STARTS, &rows).await?;
         let rows: Vec<_> = here().map(|checkpoint| row(checkpoint, checkpoint.high_watermark)).collect();
         replace_offsets(dir, HIGH_WATERMARKS, &rows).await?;
+        let rows: Vec<_> = here().filter_map(|checkpoint| Some(row(checkpoint, checkpoint.cleaned?))).collect();
+        replace_offsets(dir, CLEANED, &rows).await?;
     }
     Ok(())
 }
@@ -60,6 +64,7 @@ mod tests {
             recovery_point,
             log_start: Offset(log_start),
             high_watermark,
+            cleaned: (log_dir == 1).then_some(Offset(4)),
         }
     }
 
@@ -76,6 +81,8 @@ mod tests {
             assert_eq!(text(&dirs[0], LOG_STARTS).await, "0\n0\n");
             assert_eq!(text(&dirs[1], LOG_STARTS).await, "0\n1\nb 0 3\n");
             assert_eq!(text(&dirs[1], HIGH_WATERMARKS).await, "0\n1\nb 0 7\n");
+            assert_eq!(text(&dirs[0], CLEANED).await, "0\n0\n");
+            assert_eq!(text(&dirs[1], CLEANED).await, "0\n1\nb 0 4\n");
         });
     }
 

@@ -38,6 +38,7 @@ pub struct LogDir {
     pub(super) recovery_points: Offsets,
     pub(super) log_starts: Offsets,
     pub(super) high_watermarks: Offsets,
+    pub(super) cleaned: Offsets,
 }
 
 /// A partition's place, and how its log is to be opened.
@@ -52,6 +53,8 @@ pub struct Home {
     pub log_start: Offset,
     /// 0 when no checkpoint tells it.
     pub high_watermark: Offset,
+    /// 0 when no checkpoint tells it.
+    pub cleaned: Offset,
 }
 
 impl LogDirs {
@@ -66,6 +69,7 @@ impl LogDirs {
             recovery_point: dir.recovery_points.get(&key),
             log_start: dir.log_starts.get(&key),
             high_watermark: dir.high_watermarks.get(&key),
+            cleaned: dir.cleaned.get(&key),
         })
     }
 
@@ -77,7 +81,8 @@ impl LogDirs {
         let (log_dir, dir) = fewest.expect("a configuration names at least one log directory");
         dir.partitions.insert((topic.to_string(), partition));
         let zero = Offset::ZERO;
-        Home { log_dir, is_clean: dir.is_clean, recovery_point: zero, log_start: zero, high_watermark: zero }
+        let is_clean = dir.is_clean;
+        Home { log_dir, is_clean, recovery_point: zero, log_start: zero, high_watermark: zero, cleaned: zero }
     }
 
     /// The partition's directory was removed.

@@ -5,7 +5,7 @@ use super::log_dir::{LogDir, LogDirs, Offsets};
 use super::meta_properties::{self, MetaProperties, id_text, new_id};
 use super::{clean_shutdown, files};
 use crate::config::BrokerConfig;
-use odradek_shards::log::{HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, names, parse_offsets};
+use odradek_shards::log::{CLEANED, HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, names, parse_offsets};
 use odradek_shards::runtime::lock::{Lock, LockFault};
 use odradek_shards::types::NodeId;
 use std::collections::BTreeSet;
@@ -84,6 +84,7 @@ impl Found {
             recovery_points: offsets(&path, RECOVERY_POINTS)?,
             log_starts: offsets(&path, LOG_STARTS)?,
             high_watermarks: offsets(&path, HIGH_WATERMARKS)?,
+            cleaned: offsets(&path, CLEANED)?,
             path,
         };
         dir.note(self.names.into_iter());

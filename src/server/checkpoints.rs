@@ -84,5 +84,6 @@ fn checkpoint(told: &PartitionCheckpoint) -> Checkpoint {
         recovery_point: told.recovery_point,
         log_start: told.log_start_offset,
         high_watermark: told.high_watermark,
+        cleaned: told.cleaned,
     }
 }

@@ -60,6 +60,9 @@ impl Publication {
     /// metadata log said at start, and with it goes what earlier runs left to be deleted.
     pub async fn publish(&self, delta: &Delta, image: Arc<Image>) {
         let reconfigured = self.renew_config(delta, &image);
+        if reconfigured {
+            self.reconfigure_cleaners().await;
+        }
         let changes = self.changes(delta, &image, reconfigured);
         self.change(changes).await;
         self.spread(image.clone()).await;
@@ -103,6 +106,15 @@ impl Publication {
         }
     }
 
+    async fn reconfigure_cleaners(&self) {
+        let settings = self.in_force.borrow().cleaner_settings();
+        let sent: Vec<_> =
+            self.shards.shards().map(|shard| self.shards.call(shard, Request::Cleaner(settings))).collect();
+        for reply in sent {
+            reply.await;
+        }
+    }
+
     fn changes(&self, delta: &Delta, image: &Image, reconfigured: bool) -> Changes {
         let mut changes = if self.has_begun.replace(true) { Changes::new() } else { self.doomed() };
         let local = delta.local_changes(self.node);
@@ -140,6 +152,7 @@ impl Publication {
             clean: home.is_clean,
             recovery_point: home.recovery_point,
             log_start: home.log_start,
+            cleaned: home.cleaned,
         };
         self.add(changes, partition, PartitionChange::Open(open));
     }

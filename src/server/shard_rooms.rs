@@ -100,6 +100,8 @@ impl ShardRooms {
         let settings = shard::Settings {
             tail_bytes_max: usize::try_from(engine.odradek_tail_cache_bytes).unwrap_or(usize::MAX),
             request_bytes_max: self.memory_half(),
+            cleaner: self.config.cleaner_settings(),
+            retention_check: milliseconds(self.config.storage.log_retention_check_interval_ms),
             ..shard::Settings::new(self.id, log_dirs)
         };
         let shard = Shard::new(settings);
@@ -117,7 +119,7 @@ impl ShardRooms {
         let network = &self.config.network;
         let settings = Settings {
             request_bytes_max: network.socket_request_max_bytes,
-            idle_max: u64::try_from(network.connections_max_idle_ms).map_or(Duration::MAX, Duration::from_millis),
+            idle_max: milliseconds(network.connections_max_idle_ms),
         };
         let dispatch = Rc::new(Handlers(context.clone()));
         let connections = Connections::new(settings, dispatch, self.shards().budget().clone(), replies);
@@ -136,6 +138,11 @@ impl ShardRooms {
         }
         *self.published.borrow_mut() = published;
     }
+}
+
+/// Negative is for ever.
+fn milliseconds(value: i64) -> Duration {
+    u64::try_from(value).map_or(Duration::MAX, Duration::from_millis)
 }
 
 /// Leads frames to the handlers.

@@ -59,9 +59,12 @@ impl Log {
         }
         let segment = self.segments.active_mut();
         let position = segment.append(header, self.config.index_interval_bytes);
+        segment.open_mut().expect("the active segment is open").appended = now;
         self.tail.push(TailBatch::new(header, &batch.bytes, segment.base, position));
         self.epochs.assign(header.leader_epoch, header.base_offset);
-        self.producers.update(header, marker(batch), now);
+        if let Some(aborted) = self.producers.update(header, marker(batch), now) {
+            self.segments.active_mut().note_aborted(aborted);
+        }
         self.end = header.next_offset();
         Ok(())
     }

@@ -11,6 +11,8 @@ use std::io;
 pub const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub const LOG_STARTS: &str = "log-start-offset-checkpoint";
 pub const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+/// Below it a log has been compacted.
+pub const CLEANED: &str = "cleaner-offset-checkpoint";
 
 const VERSION: &str = "0";
 

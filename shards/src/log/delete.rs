@@ -2,6 +2,7 @@
 //! whoever still reads them is done.
 
 use super::error::{Doing, StorageError};
+use super::limits::SEGMENTS_REMOVED_AT_ONCE;
 use super::log::Log;
 use super::names;
 use super::segment_file::SegmentFile;
@@ -44,10 +45,11 @@ impl Log {
         self.start
     }
 
-    /// Takes the segments out that lie below the log start offset as a whole. When that is all of them, a new one is
+    /// Takes segments out that lie below the log start offset as a whole, a few at a time. When that is all of them, a new one is
     /// begun first, so that the end offset is not lost: then `None` comes until its file is written.
     pub fn begin_deletion(&mut self, now: Timestamp) -> Option<Deletion> {
-        if self.jobs.writing || self.jobs.sealing || self.jobs.removing || self.failed.is_some() {
+        let busy = self.jobs.writing || self.jobs.sealing || self.jobs.removing || self.jobs.replacing;
+        if busy || self.failed.is_some() {
             return None;
         }
         let active = self.segments.active();
@@ -55,7 +57,7 @@ impl Log {
             self.roll(self.end, now);
             self.jobs.wants_file = true;
         }
-        let count = self.segments.count_below(self.start);
+        let count = self.segments.count_below(self.start).min(SEGMENTS_REMOVED_AT_ONCE);
         let settled = self.segments.iter().take(count).take_while(|segment| segment.written == segment.size).count();
         if settled == 0 || !self.segments.active().has_file() {
             return None;
@@ -101,6 +103,10 @@ async fn rename(file: &SegmentFile) -> Result<(), StorageError> {
 }
 
 impl Doomed {
+    pub(super) fn of(files: Vec<Rc<SegmentFile>>) -> Self {
+        Self { files }
+    }
+
     /// Unlinks the files. Reads that hold them open go on.
     pub async fn unlink(self) -> Result<(), StorageError> {
         for file in &self.files {
@@ -113,7 +119,7 @@ impl Doomed {
     }
 }
 
-fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+pub(super) fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,

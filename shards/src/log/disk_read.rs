@@ -100,7 +100,9 @@ impl DiskRead {
             let left = usize::try_from(view.limit - position).unwrap_or(usize::MAX);
             self.ahead.foresee(&view.file, position, left.min(self.bytes_max()));
         }
-        Ok(Records::from(bytes.slice(..len)))
+        let mut records = Records::from(bytes.slice(..len));
+        records.ends_at(next);
+        Ok(records)
     }
 
     /// The length of the batches in `bytes` that may be returned, and the offset after them. `None` when their offsets

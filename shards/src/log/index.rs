@@ -44,6 +44,11 @@ impl<const WIDTH: usize> Index<WIDTH> {
         self.last.as_ref()
     }
 
+    /// Entries that are not in the file yet.
+    pub fn added(&self) -> &[[u8; WIDTH]] {
+        &self.added
+    }
+
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
         self.added.capacity() * WIDTH

@@ -47,6 +47,12 @@ pub(super) const HINTS: usize = 8;
 /// What one batch may inflate to while a timestamp is looked up.
 pub(super) const INFLATED_BYTES_MAX: usize = 256 << 20;
 
+/// Bytes of batches that are judged by one turn of the blocking thread; a single larger batch comes whole.
+pub(super) const CLEAN_BYTES: usize = 256 << 10;
+
+/// Segments renamed by one deletion, so that writes have their turn soon.
+pub(super) const SEGMENTS_REMOVED_AT_ONCE: usize = 8;
+
 /// Producers remembered per partition; the longest idle one goes first.
 pub(super) const PRODUCERS_MAX: usize = 100_000;
 

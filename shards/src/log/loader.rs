@@ -42,6 +42,8 @@ struct SegmentFiles {
     len: u64,
     index: Option<u64>,
     time_index: Option<u64>,
+    /// There is a transaction index, so it has entries.
+    aborted: bool,
 }
 
 impl SegmentFiles {
@@ -53,7 +55,8 @@ impl SegmentFiles {
         let mut segments: Vec<_> = logs
             .map(|((base, _), len)| {
                 let (index, time_index) = (len_of(base, names::INDEX), len_of(base, names::TIME_INDEX));
-                Self { base, len, index, time_index }
+                let aborted = len_of(base, names::TRANSACTION_INDEX).is_some_and(|len| len > 0);
+                Self { base, len, index, time_index, aborted }
             })
             .collect();
         segments.sort_unstable_by_key(|files| files.base);
@@ -128,7 +131,9 @@ impl Loader {
     async fn believe(&mut self, files: &[SegmentFiles]) -> Result<usize, OpenError> {
         for (at, file) in files.iter().enumerate() {
             if file.is_sound() {
-                self.segments.push(Segment::sealed(&self.dir, file.base, file.len));
+                let segment = Segment::sealed(&self.dir, file.base, file.len);
+                segment.file.set_aborted(file.aborted);
+                self.segments.push(segment);
                 continue;
             }
             let Recovered { mut segment, ending, .. } =
@@ -137,6 +142,7 @@ impl Loader {
                 return Ok(at);
             }
             segment.seal_at_once().await?;
+            segment.file.set_aborted(file.aborted);
             self.segments.push(segment);
         }
         Ok(files.len())
@@ -241,6 +247,7 @@ impl Loader {
             tail: Tail::new(self.end),
             epochs,
             producers,
+            cleaned: Offset::ZERO,
             start,
             end: self.end,
             written: self.end,

@@ -33,6 +33,8 @@ pub struct Log {
     /// Everything below is on stable storage with its indexes; a scan after a crash starts there.
     pub(super) recovery_point: Offset,
     pub(super) read_ahead: Rc<ReadAhead>,
+    /// Below it the log has been compacted.
+    pub(super) cleaned: Offset,
     pub(super) jobs: Jobs,
     pub(super) failed: Option<StorageError>,
 }
@@ -46,6 +48,8 @@ pub(super) struct Jobs {
     pub sealing: bool,
     /// Segments are being renamed or cut.
     pub removing: bool,
+    /// A cleaned segment takes the place of others.
+    pub replacing: bool,
     /// The active segment needs its file although there is nothing to write.
     pub wants_file: bool,
 }
@@ -86,6 +90,16 @@ impl Log {
     /// Everything below is on stable storage: what `recovery-point-offset-checkpoint` may say.
     pub fn recovery_point(&self) -> Offset {
         self.recovery_point
+    }
+
+    /// Where the last compaction ended: what `cleaner-offset-checkpoint` says of a compacted log.
+    pub fn cleaned(&self) -> Offset {
+        self.cleaned
+    }
+
+    /// What the checkpoint of an earlier run says.
+    pub fn set_cleaned(&mut self, offset: Offset) {
+        self.cleaned = offset;
     }
 
     /// Bytes of all batches, those in memory included.

@@ -181,16 +181,8 @@ impl TimeView {
         if self.open.is_some() {
             return Ok(false);
         }
-        if let Some(largest) = self.segment.file.largest_timestamp() {
-            return Ok(largest < timestamp);
-        }
-        let base = self.segment.file.base();
-        let Some(index) = self.time_index().await? else { return Ok(false) };
-        let (_, last) = index_file::last::<TIME_ENTRY>(&index).await.doing("reading a time index")?;
-        index.close().await.doing("closing a time index")?;
-        let largest = last.map_or(Timestamp::NONE, |bytes| TimeEntry::parse(base, &bytes).timestamp);
-        self.segment.file.set_largest_timestamp(largest);
-        Ok(largest < timestamp)
+        let largest = self.segment.file.load_largest_timestamp().await?;
+        Ok(largest.is_some_and(|largest| largest < timestamp))
     }
 
     /// Where to begin a walk, and the last time entry before what is sought.

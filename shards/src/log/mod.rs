@@ -1,7 +1,10 @@
 //! One partition's log: its segments in Kafka's files, on the seam of [`crate::runtime`].
 
+mod aborted_read;
 mod append;
 mod checkpoint;
+mod cleaned_segment;
+pub mod cleaner;
 mod close;
 mod config;
 mod delete;
@@ -26,7 +29,9 @@ mod read_ahead;
 mod records;
 mod recovery;
 mod reopen;
+mod replace;
 mod replay;
+mod retention;
 mod scan;
 mod seal;
 mod segment;
@@ -37,12 +42,14 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod time_index;
+mod transaction_index;
 mod truncate;
 mod write;
 
+pub use aborted_read::AbortedRead;
 pub use append::Appended;
 pub use checkpoint::{
-    HIGH_WATERMARKS, LOG_STARTS, Malformed, PartitionOffset, RECOVERY_POINTS, parse_offsets, read_offsets,
+    CLEANED, HIGH_WATERMARKS, LOG_STARTS, Malformed, PartitionOffset, RECOVERY_POINTS, parse_offsets, read_offsets,
     replace_offsets, write_offsets,
 };
 pub use close::{close, settle, trim};
@@ -57,6 +64,8 @@ pub use producer_state::{Admission, ProducerBatch, ProducerState, ProducerStates
 pub use read::ReadPlan;
 pub use read_ahead::ReadAhead;
 pub use records::Records;
+pub use retention::{Breach, Expiry, expired};
 pub use seal::{Seal, Sealed};
+pub use transaction_index::Aborted;
 pub use truncate::{Truncated, Truncation};
 pub use write::{Write, Written};

@@ -2,6 +2,7 @@
 
 use super::error::ProducerError;
 use super::limits::{PRODUCER_BATCHES, PRODUCERS_MAX};
+use super::transaction_index::Aborted;
 use crate::record::{BatchHeader, EndTransactionMarker};
 use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -99,10 +100,15 @@ impl ProducerStates {
     }
 
     /// Takes note of a batch that is in the log, `header` having its offsets there. `marker` is what it says when it is
-    /// a transaction marker.
-    pub fn update(&mut self, header: &BatchHeader, marker: Option<EndTransactionMarker>, now: Timestamp) {
+    /// a transaction marker. Returns the transaction that it aborts.
+    pub fn update(
+        &mut self,
+        header: &BatchHeader,
+        marker: Option<EndTransactionMarker>,
+        now: Timestamp,
+    ) -> Option<Aborted> {
         if !header.has_producer_id() {
-            return;
+            return None;
         }
         if !self.producers.contains_key(&header.producer_id) {
             self.make_room();
@@ -117,6 +123,7 @@ impl ProducerStates {
                 if let Some(first) = state.transaction_first.take() {
                     self.open.remove(&first);
                     self.ended.insert(first, header.last_offset());
+                    return (!marker.committed).then(|| self.aborted(header, first));
                 }
             }
             None if header.attributes.is_control() => {}
@@ -127,6 +134,17 @@ impl ProducerStates {
                     self.open.insert(header.base_offset, header.producer_id);
                 }
             }
+        }
+        None
+    }
+
+    fn aborted(&self, marker: &BatchHeader, first: Offset) -> Aborted {
+        let next_open = self.open.keys().next().copied();
+        Aborted {
+            producer_id: marker.producer_id,
+            first,
+            last: marker.last_offset(),
+            last_stable: next_open.unwrap_or(marker.next_offset()),
         }
     }
 

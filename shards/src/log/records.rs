@@ -1,5 +1,6 @@
 //! Whole batches read from a log, as the pieces of memory they lie in.
 
+use crate::types::Offset;
 use bytes::{Bytes, BytesMut};
 
 /// Consecutive batches; the pieces end to end are what a Fetch response carries. A piece may end inside a batch.
@@ -7,6 +8,8 @@ use bytes::{Bytes, BytesMut};
 pub struct Records {
     pieces: Vec<Bytes>,
     len: usize,
+    /// After the last batch, as far as who read them has said it.
+    end: Option<Offset>,
 }
 
 impl Records {
@@ -15,6 +18,15 @@ impl Records {
         if !piece.is_empty() {
             self.pieces.push(piece);
         }
+    }
+
+    /// The offset after the last batch; `None` when there is none.
+    pub fn end_offset(&self) -> Option<Offset> {
+        self.end
+    }
+
+    pub(super) fn ends_at(&mut self, end: Offset) {
+        self.end = Some(end);
     }
 
     /// Bytes of all pieces.

@@ -10,6 +10,7 @@ use super::segment::{OnDisk, Segment};
 use crate::record::{BatchError, BatchHeader};
 use crate::runtime::{Directory, File, OpenMode};
 use crate::types::{Offset, Timestamp};
+use std::io;
 
 /// A segment read through.
 pub(super) struct Recovered {
@@ -43,6 +44,9 @@ pub(super) async fn recover(
     let mut segment = Segment::new(dir, base, config, now, 0);
     let mode = OpenMode::Write { create: false, synced: false };
     let file = dir.open_file(&segment.file.name(names::LOG), mode).await.doing("opening a segment")?;
+    if replay.is_some() {
+        forget_aborted(&segment).await?;
+    }
     let mut scan = Scan::whole(file.clone(), 0, len);
     let mut end = base;
     let ending = loop {
@@ -63,8 +67,10 @@ pub(super) async fn recover(
             break Ending::Torn;
         }
         segment.append(&header, config.index_interval_bytes);
-        if let Some(replay) = replay.as_deref_mut() {
-            replay.batch(&mut scan, &header).await?;
+        if let Some(replay) = replay.as_deref_mut()
+            && let Some(aborted) = replay.batch(&mut scan, &header).await?
+        {
+            segment.note_aborted(aborted);
         }
         end = header.next_offset();
         scan.skip(&header);
@@ -75,6 +81,14 @@ pub(super) async fn recover(
     segment.open_mut().expect("a new segment is open").disk = disk;
     file.close().await.doing("closing a segment")?;
     Ok(Recovered { segment, end, ending })
+}
+
+/// The transaction index is made anew, and only when there is something in it.
+async fn forget_aborted(segment: &Segment) -> Result<(), StorageError> {
+    match segment.file.dir().remove_file(&segment.file.name(names::TRANSACTION_INDEX)).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.doing("removing a transaction index"),
+    }
 }
 
 /// Offsets lie outside the checksum: they must grow, though compaction may have left gaps.

@@ -9,9 +9,12 @@ use super::scan::{Found, Scan};
 use super::segment::{OnDisk, Segment};
 use super::segment_file::SegmentFile;
 use super::time_index::{TIME_ENTRY, TimeIndex};
+use super::transaction_index::{ABORTED_ENTRY, TransactionIndex};
 use crate::runtime::Directory;
 use crate::types::{Offset, Timestamp};
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 
 /// The segment and the offset after its last batch; `None` when its files do not fit one another.
 pub(super) async fn reopen(
@@ -36,6 +39,10 @@ pub(super) async fn reopen(
     let Some((count, last)) = last_entry::<TIME_ENTRY>(&file, names::TIME_INDEX).await? else { return Ok(None) };
     open.time_index = TimeIndex::stored(base, bytes_max, count, last);
     open.largest = open.time_index.last();
+    if let Some((count, last)) = last_entry::<ABORTED_ENTRY>(&file, names::TRANSACTION_INDEX).await? {
+        open.aborted = Rc::new(RefCell::new(TransactionIndex::stored(bytes_max, count, last)));
+        file.set_aborted(count > 0);
+    }
 
     let log = file.reader().await.doing("opening a segment")?;
     if let Found::Batch(first) = Scan::headers(log.clone(), 0, len).peek().await.doing("reading a segment")? {

@@ -10,6 +10,7 @@ use super::producer_snapshot;
 use super::producer_state::ProducerStates;
 use super::scan::{Found, Scan};
 use super::segment::Segment;
+use super::transaction_index::Aborted;
 use crate::record::BatchHeader;
 use crate::runtime::{Directory, Entry};
 use crate::types::Offset;
@@ -58,8 +59,8 @@ impl Replay {
         self.producers_from.min(self.epochs_from)
     }
 
-    /// Takes note of the batch at `scan`'s position.
-    pub async fn batch(&mut self, scan: &mut Scan, header: &BatchHeader) -> Result<(), StorageError> {
+    /// Takes note of the batch at `scan`'s position. Returns the transaction that it aborts.
+    pub async fn batch(&mut self, scan: &mut Scan, header: &BatchHeader) -> Result<Option<Aborted>, StorageError> {
         if header.base_offset >= self.epochs_from {
             self.epochs.assign(header.leader_epoch, header.base_offset);
         }
@@ -68,9 +69,9 @@ impl Replay {
                 true => marker_in(&scan.batch(header).await.doing("reading a segment")?),
                 false => None,
             };
-            self.producers.update(header, marker, header.max_timestamp);
+            return Ok(self.producers.update(header, marker, header.max_timestamp));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Reads the batches of these segments that are not known yet; they need no checking.

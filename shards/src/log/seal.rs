@@ -10,7 +10,7 @@ use super::producer_snapshot;
 use super::segment::{OnDisk, Segment, Stage};
 use super::segment_file::SegmentFile;
 use crate::runtime::{File, OpenMode};
-use crate::types::Offset;
+use crate::types::{Offset, Timestamp};
 use std::rc::Rc;
 
 /// A segment's files on their way to their final form. To be run and handed to [`Log::finish_seal`].
@@ -20,7 +20,8 @@ pub struct Seal {
     file: Rc<SegmentFile>,
     disk: OnDisk,
     size: u64,
-    indexes: Option<[IndexBytes; 2]>,
+    /// Of offsets, times and transactions; of the last there is a file only when it has entries.
+    indexes: Option<[IndexBytes; 3]>,
     /// Producers at an offset.
     snapshot: Option<(Offset, Vec<u8>)>,
     epochs: Option<String>,
@@ -43,7 +44,7 @@ pub struct Sealed {
     segment: Offset,
     disk: OnDisk,
     /// Entries that the index files hold now.
-    stored: Option<[u32; 2]>,
+    stored: Option<[u32; 3]>,
     result: Result<(), StorageError>,
 }
 
@@ -74,8 +75,8 @@ impl Log {
         self.segments.iter().for_each(|segment| segment.file.release());
         let active = self.segments.active();
         let open = active.open()?;
-        let dirty = open.offset_index.entries.is_dirty() || open.time_index.entries.is_dirty();
-        let tidy = open.disk.writer.is_none() && open.disk.allocated.is_none_or(|size| size == active.size) && !dirty;
+        let is_exact = open.disk.allocated.is_none_or(|size| size == active.size);
+        let tidy = open.disk.writer.is_none() && is_exact && !open.is_dirty();
         if tidy {
             return None;
         }
@@ -91,7 +92,7 @@ impl Log {
 
     /// A write is under way, or there is something to begin one for.
     pub fn has_pending(&self) -> bool {
-        let under_way = self.jobs.writing || self.jobs.sealing || self.jobs.removing;
+        let under_way = self.jobs.writing || self.jobs.sealing || self.jobs.removing || self.jobs.replacing;
         under_way || self.tail.has_unwritten() || self.jobs.wants_file
     }
 
@@ -159,13 +160,16 @@ impl Segment {
     fn take_back(&mut self, sealed: Sealed) {
         let Stage::Open(open) = &mut self.stage else { panic!("only an open segment is sealed") };
         if sealed.purpose == Purpose::Seal {
+            let largest = open.largest.map_or(Timestamp::NONE, |largest| largest.timestamp);
+            self.file.set_largest_timestamp(largest);
+            // Reads under way that share the transaction index find it in the file now.
+            sealed.stored.into_iter().for_each(|stored| open.mark_stored(stored));
             self.stage = Stage::Sealed;
             return;
         }
         open.disk = sealed.disk;
-        if let Some([offsets, times]) = sealed.stored {
-            open.offset_index.entries.mark_stored(offsets);
-            open.time_index.entries.mark_stored(times);
+        if let Some(stored) = sealed.stored {
+            open.mark_stored(stored);
         }
     }
 }
@@ -198,9 +202,12 @@ impl Seal {
         let dir = self.file.dir().clone();
         if let Some(indexes) = self.indexes.take() {
             self.cut_log(durable).await?;
-            let [offsets, times] = indexes;
+            let [offsets, times, aborted] = indexes;
             index_file::write(&dir, &self.file.name(names::INDEX), &offsets, durable).await?;
             index_file::write(&dir, &self.file.name(names::TIME_INDEX), &times, durable).await?;
+            if !aborted.added.is_empty() {
+                index_file::write(&dir, &self.file.name(names::TRANSACTION_INDEX), &aborted, durable).await?;
+            }
         }
         if let Some((offset, bytes)) = self.snapshot.take() {
             let name = names::file(offset, names::SNAPSHOT);

@@ -5,9 +5,11 @@ use super::index_file::IndexBytes;
 use super::offset_index::{OffsetEntry, OffsetIndex};
 use super::segment_file::SegmentFile;
 use super::time_index::{TimeEntry, TimeIndex};
+use super::transaction_index::{Aborted, TransactionIndex};
 use crate::record::BatchHeader;
 use crate::runtime::{Directory, File};
 use crate::types::{Offset, Timestamp};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Invariant: `written <= size`; only an open segment has unwritten bytes.
@@ -32,6 +34,8 @@ pub(super) enum Stage {
 pub(super) struct OpenSegment {
     pub offset_index: OffsetIndex,
     pub time_index: TimeIndex,
+    /// Shared with reads under way.
+    pub aborted: Rc<RefCell<TransactionIndex>>,
     /// The largest timestamp so far.
     pub largest: Option<TimeEntry>,
     bytes_since_entry: u64,
@@ -39,6 +43,8 @@ pub(super) struct OpenSegment {
     first_timestamp: Option<Timestamp>,
     /// Age counts from here when records have no timestamps.
     created: Timestamp,
+    /// When a batch last came, by our clock.
+    pub appended: Timestamp,
     jitter_ms: i64,
     /// The producers as they were at the end, once the segment is rolled.
     pub rolled: Option<Rolled>,
@@ -75,10 +81,12 @@ impl Segment {
         let open = OpenSegment {
             offset_index: OffsetIndex::new(base, config.segment_index_bytes),
             time_index: TimeIndex::new(base, config.segment_index_bytes),
+            aborted: Rc::new(RefCell::new(TransactionIndex::new(config.segment_index_bytes))),
             largest: None,
             bytes_since_entry: 0,
             first_timestamp: None,
             created: now,
+            appended: now,
             jitter_ms,
             rolled: None,
             disk: OnDisk { partial: Some(Vec::new()), ..OnDisk::default() },
@@ -90,6 +98,11 @@ impl Segment {
     /// A complete segment with its indexes on disk.
     pub fn sealed(dir: &Directory, base: Offset, size: u64) -> Self {
         Self { base, size, written: size, file: Rc::new(SegmentFile::new(dir, base)), stage: Stage::Sealed }
+    }
+
+    /// One that a cleaner has written.
+    pub fn cleaned(file: Rc<SegmentFile>, size: u64) -> Self {
+        Self { base: file.base(), size, written: size, file, stage: Stage::Sealed }
     }
 
     pub fn open(&self) -> Option<&OpenSegment> {
@@ -123,6 +136,13 @@ impl Segment {
         position
     }
 
+    /// Notes a transaction whose marker was put at the end.
+    pub fn note_aborted(&mut self, aborted: Aborted) {
+        self.file.set_aborted(true);
+        let open = self.open_mut().expect("markers are appended to the active segment");
+        open.aborted.borrow_mut().push(aborted);
+    }
+
     /// Whether `header` has to go to a new segment. `config` may have changed since this one began.
     pub fn must_roll(&self, header: &BatchHeader, config: &LogConfig, now: Timestamp) -> bool {
         let Some(open) = self.open() else { return true };
@@ -133,6 +153,7 @@ impl Segment {
             && (self.size + header.size() as u64 > u64::from(config.segment_bytes)
                 || open.age(header.max_timestamp, now) > config.roll_ms() - open.jitter_ms
                 || open.offset_index.is_full()
+                || open.aborted.borrow().is_full()
                 || open.time_index.is_full())
     }
 }
@@ -161,14 +182,29 @@ impl OpenSegment {
         self.largest.into_iter().for_each(|largest| self.time_index.seal(largest));
     }
 
-    /// What the two index files are to hold.
-    pub fn index_bytes(&self) -> [IndexBytes; 2] {
-        [self.offset_index.entries.file_bytes(), self.time_index.entries.file_bytes()]
+    /// What the index files are to hold: of offsets, of times, of transactions.
+    pub fn index_bytes(&self) -> [IndexBytes; 3] {
+        let (offsets, times) = (&self.offset_index.entries, &self.time_index.entries);
+        [offsets.file_bytes(), times.file_bytes(), self.aborted.borrow().entries.file_bytes()]
+    }
+
+    /// So many entries of each lie in the files now.
+    pub fn mark_stored(&mut self, [offsets, times, aborted]: [u32; 3]) {
+        self.offset_index.entries.mark_stored(offsets);
+        self.time_index.entries.mark_stored(times);
+        self.aborted.borrow_mut().entries.mark_stored(aborted);
+    }
+
+    /// Some index has entries that are not in its file.
+    pub fn is_dirty(&self) -> bool {
+        let (offsets, times) = (&self.offset_index.entries, &self.time_index.entries);
+        offsets.is_dirty() || times.is_dirty() || self.aborted.borrow().entries.is_dirty()
     }
 
     /// Bytes of memory its indexes hold.
     pub fn memory(&self) -> usize {
-        self.offset_index.entries.memory() + self.time_index.entries.memory()
+        let (offsets, times) = (&self.offset_index.entries, &self.time_index.entries);
+        offsets.memory() + times.memory() + self.aborted.borrow().entries.memory()
     }
 
     pub fn set_first_timestamp(&mut self, timestamp: Timestamp) {

@@ -1,7 +1,10 @@
 //! A segment's place on disk, shared by the log and by reads under way: a lease that keeps a deleted segment readable.
 
+use super::error::{Doing, StorageError};
+use super::index_file;
 use super::limits::HINTS;
 use super::names;
+use super::time_index::{TIME_ENTRY, TimeEntry};
 use crate::runtime::{Directory, File, OpenMode};
 use crate::types::{Offset, Timestamp};
 use std::cell::{Cell, RefCell};
@@ -19,6 +22,14 @@ pub(super) struct SegmentFile {
     hints: RefCell<Hints>,
     /// Of a sealed segment, once its time index has been asked.
     largest_timestamp: Cell<Option<Timestamp>>,
+    /// When the `.log` file of a sealed segment was last written, once that was asked.
+    modified: Cell<Option<Timestamp>>,
+    /// The transaction index has entries, in its file or in memory.
+    aborted: Cell<bool>,
+    /// Of the first batch of a sealed segment, once that was asked.
+    first_timestamp: Cell<Option<Timestamp>>,
+    /// Another file may bear its name now.
+    replaced: Cell<bool>,
 }
 
 /// Where the last reads ended: a reader in sequence goes on there without an index.
@@ -38,6 +49,10 @@ impl SegmentFile {
             generation: Cell::default(),
             hints: RefCell::default(),
             largest_timestamp: Cell::default(),
+            modified: Cell::default(),
+            aborted: Cell::default(),
+            first_timestamp: Cell::default(),
+            replaced: Cell::default(),
         }
     }
 
@@ -65,6 +80,9 @@ impl SegmentFile {
 
     /// Any of the segment's files, open for reading.
     pub async fn open(&self, extension: &str) -> io::Result<File> {
+        if self.replaced.get() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         self.dir.open_file(&self.name(extension), OpenMode::Read).await
     }
 
@@ -93,13 +111,67 @@ impl SegmentFile {
         self.largest_timestamp.set(Some(timestamp));
     }
 
+    /// The largest timestamp of a sealed segment, from its time index: `Timestamp::NONE` when no record has one, `None`
+    /// when there is no index.
+    pub async fn load_largest_timestamp(&self) -> Result<Option<Timestamp>, StorageError> {
+        if let Some(known) = self.largest_timestamp() {
+            return Ok(Some(known));
+        }
+        let index = match self.open(names::TIME_INDEX).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            index => index.doing("opening a time index")?,
+        };
+        let (_, last) = index_file::last::<TIME_ENTRY>(&index).await.doing("reading a time index")?;
+        index.close().await.doing("closing a time index")?;
+        let largest = last.map_or(Timestamp::NONE, |bytes| TimeEntry::parse(self.base, &bytes).timestamp);
+        self.set_largest_timestamp(largest);
+        Ok(Some(largest))
+    }
+
+    pub fn set_modified(&self, modified: Timestamp) {
+        self.modified.set(Some(modified));
+    }
+
+    /// The largest timestamp of a sealed segment, or when it was last written if its records have none; as far as
+    /// either was asked for.
+    pub fn age(&self) -> Option<Timestamp> {
+        self.largest_timestamp().filter(|largest| *largest != Timestamp::NONE).or(self.modified.get())
+    }
+
+    pub fn has_aborted(&self) -> bool {
+        self.aborted.get()
+    }
+
+    pub fn set_aborted(&self, aborted: bool) {
+        self.aborted.set(aborted);
+    }
+
+    pub fn first_timestamp(&self) -> Option<Timestamp> {
+        self.first_timestamp.get()
+    }
+
+    pub fn set_first_timestamp(&self, timestamp: Timestamp) {
+        self.first_timestamp.set(Some(timestamp));
+    }
+
     pub fn is_deleted(&self) -> bool {
-        !self.suffix.get().is_empty()
+        self.suffix.get() == names::DELETED || self.replaced.get()
     }
 
     /// The files carry `.deleted` from now on.
     pub fn mark_deleted(&self) {
         self.suffix.set(names::DELETED);
+    }
+
+    /// A cleaned segment takes its place. Who has the file open reads on; who has not finds it gone, as a later
+    /// replacement gives its name to another.
+    pub fn mark_replaced(&self) {
+        self.replaced.set(true);
+    }
+
+    /// The files carry this after their names from now on.
+    pub fn rename_to(&self, suffix: &'static str) {
+        self.suffix.set(suffix);
     }
 
     /// Where the batch that begins with `offset` lies, if a read ended just before it.

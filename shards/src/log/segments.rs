@@ -21,7 +21,7 @@ impl Segments {
         self.segments.len()
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Segment> + ExactSizeIterator {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Segment> + ExactSizeIterator + Clone {
         self.segments.iter()
     }
 
@@ -69,6 +69,18 @@ impl Segments {
         let kept = self.segments.partition_point(|segment| segment.base < from);
         self.segments.truncate(kept);
         self.segments.push_back(segment);
+    }
+
+    /// Puts `segment` in the place of those from the one at `first` to the one at `last`, which is not the active one.
+    /// Returns where the next one begins.
+    pub fn replace(&mut self, first: Offset, last: Offset, segment: Segment) -> Offset {
+        let from = self.segments.partition_point(|segment| segment.base < first);
+        let to = self.segments.partition_point(|segment| segment.base <= last);
+        assert!(from < to && to < self.segments.len(), "there is something to replace, and something after it");
+        let end = self.segments[to].base;
+        self.segments.drain(from..to);
+        self.segments.insert(from, segment);
+        end
     }
 
     /// Bytes of all batches.

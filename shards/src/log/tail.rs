@@ -132,6 +132,16 @@ impl Tail {
         before - self.bytes
     }
 
+    /// Forgets written batches below `offset`.
+    pub fn drop_below(&mut self, offset: Offset) {
+        while self.written > 0 && self.batches.front().is_some_and(|first| first.last < offset) {
+            let batch = self.batches.pop_front().expect("it was looked at");
+            self.written -= 1;
+            self.bytes -= batch.charge();
+            self.floor = batch.last.plus(1);
+        }
+    }
+
     /// Forgets what lies at or past `end`; all of it must be written or given up.
     pub fn truncate(&mut self, end: Offset) {
         let kept = self.batches.partition_point(|batch| batch.last < end);
@@ -173,6 +183,7 @@ impl Reading {
     }
 
     fn take(&mut self, batch: &TailBatch) {
+        self.records.ends_at(batch.last.plus(1));
         self.copied.extend_from_slice(&batch.head);
         if batch.size() < TAIL_COPY_BELOW {
             self.copied.extend_from_slice(&batch.body);

@@ -1,6 +1,8 @@
 //! The log on a simulated disk.
 
+mod aborting;
 mod appending;
+mod compacting;
 mod deleting;
 mod faults;
 mod fixture;
@@ -10,5 +12,6 @@ mod model;
 mod opening;
 mod producing;
 mod reading;
+mod retaining;
 mod rolling;
 mod truncating;

@@ -72,6 +72,7 @@ impl Log {
         self.epochs.truncate_from_end(to);
         (self.end, self.written, self.flushed) = (to, to, to);
         (self.start, self.recovery_point) = (self.start.min(to), self.recovery_point.min(to));
+        self.cleaned = self.cleaned.min(to);
         if self.segments.first().base == to {
             self.start = to;
         }

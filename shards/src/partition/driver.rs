@@ -6,7 +6,9 @@ use super::input::{Arrival, Input, Output, Outputs, Sequence, Ticket, WaitId};
 use super::leader::Partition;
 use super::state::State;
 use crate::error::{ReadError, Unavailable};
-use crate::log::{self, Admission, Doomed, Log, ProducerError, ReadPlan, Seal, StorageError};
+use crate::limits::{REMOVAL_PAUSE, REPLACEMENT_POLL};
+use crate::log::cleaner::{self, CleanError, Cleaned, Dirt, Means};
+use crate::log::{self, Admission, Doomed, Expiry, Log, ProducerError, ReadPlan, Seal, StorageError};
 use crate::message::{AppendPart, AppendResult, Description, EpochEnd, Isolation, LogDirIndex, PartitionCheckpoint};
 use crate::record::{TimestampType, ValidBatch};
 use crate::runtime::sync::Notify;
@@ -16,6 +18,8 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+type CleanResult = Result<Cleaned, CleanError>;
 
 /// Who a replica lives with: told what became of requests. Called with nothing borrowed.
 pub trait Host {
@@ -91,6 +95,19 @@ impl Replica {
         self.log.borrow_mut()
     }
 
+    /// Moves the log start past segments that retention lets go; they are removed later.
+    pub async fn retain(self: &Rc<Self>, host: &Rc<dyn Host>) -> Result<Option<Expiry>, StorageError> {
+        let high_watermark = self.machine().state().high_watermark;
+        let expiry = log::expired(&self.log, high_watermark, runtime::wall_clock()).await?;
+        if let Some(expiry) = expiry {
+            return Ok(self.delete_records(host, Some(expiry.start)).is_ok().then_some(expiry));
+        }
+        if self.log.borrow().has_removable() {
+            self.step(host, Input::Remove);
+        }
+        Ok(None)
+    }
+
     /// Offers a batch to the partition; the host hears the decision, now or when the batch is on disk.
     pub fn append(self: &Rc<Self>, host: &Rc<dyn Host>, ticket: Ticket, part: &AppendPart) {
         self.notice_failure(host);
@@ -132,6 +149,7 @@ impl Replica {
         self.step(host, Input::Close(reason));
         quiet.await;
         self.sealed().await;
+        self.replaced().await;
     }
 
     /// One step of the machine, and all it asks for. Returns what [`Output::Deleted`] brought.
@@ -207,18 +225,24 @@ impl Replica {
 
     async fn remove(self: Rc<Self>, host: Rc<dyn Host>) {
         let result = self.remove_segments().await;
-        self.io_ended(&host, result);
+        let more = matches!(result, Ok(true)) && self.log.borrow().has_removable();
+        self.io_ended(&host, result.map(drop));
+        if more {
+            runtime::sleep(REMOVAL_PAUSE).await;
+            self.step(&host, Input::Remove);
+        }
     }
 
-    /// Removes what lies below the log start. Where that is everything, a new segment must have its file first: one
-    /// write gives it, and takes along what waits.
-    async fn remove_segments(&self) -> Result<(), StorageError> {
+    /// Removes some of what lies below the log start; returns whether it did. Where that is everything, a new segment
+    /// must have its file first: one write gives it, and takes along what waits.
+    async fn remove_segments(&self) -> Result<bool, StorageError> {
         self.sealed().await;
-        if !self.remove_settled().await? {
-            self.write_pending().await?;
-            self.remove_settled().await?;
+        self.replaced().await;
+        if self.remove_settled().await? {
+            return Ok(true);
         }
-        Ok(())
+        self.write_pending().await?;
+        self.remove_settled().await
     }
 
     /// Returns whether there was something to remove.
@@ -231,8 +255,22 @@ impl Replica {
         Ok(true)
     }
 
+    /// How dirty its log is; `None` when it is not compacted.
+    pub async fn survey(&self) -> Result<Option<Dirt>, StorageError> {
+        let high_watermark = self.machine().state().high_watermark;
+        cleaner::survey(&self.log, high_watermark, runtime::wall_clock()).await
+    }
+
+    /// Compacts its log.
+    pub async fn clean(self: &Rc<Self>, host: &Rc<dyn Host>, dirt: &Dirt, means: &Means<'_>) -> CleanResult {
+        let result = cleaner::clean(&self.log, dirt, means).await;
+        host.tail_changed(self);
+        self.notice_failure(host);
+        result
+    }
+
     /// Whoever reads the segments now may go on meanwhile.
-    fn unlink_later(&self, doomed: Doomed) {
+    pub fn unlink_later(&self, doomed: Doomed) {
         let delay = Duration::from_millis(self.log.borrow().config().file_delete_delay_ms);
         runtime::spawn_in(Class::Background, async move {
             runtime::sleep(delay).await;
@@ -289,6 +327,13 @@ impl Replica {
     async fn sealed(&self) {
         while self.sealing.get() {
             self.seals.notified().await;
+        }
+    }
+
+    /// The cleaner puts one segment in the place of others in a moment.
+    async fn replaced(&self) {
+        while self.log.borrow().is_replacing() {
+            runtime::sleep(REPLACEMENT_POLL).await;
         }
     }
 
@@ -375,6 +420,7 @@ impl Replica {
             recovery_point: self.log().recovery_point(),
             log_start_offset: state.log_start,
             high_watermark: state.high_watermark,
+            cleaned: self.log().config().cleanup_policy.compact.then(|| self.log().cleaned()),
             sound: sound && !state.offline,
         }
     }

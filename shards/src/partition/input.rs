@@ -38,6 +38,8 @@ pub enum Input {
     DeleteRecords {
         before: Option<Offset>,
     },
+    /// Segments lie below the log start and can go.
+    Remove,
     LeaderEpoch(LeaderEpoch),
     /// Time to look whether the partition has become idle.
     Sweep,

@@ -72,6 +72,7 @@ impl Partition {
             Input::Await { wait, from } => self.await_data(wait, from, out),
             Input::CancelAwait { wait } => self.fetches.remove(wait),
             Input::DeleteRecords { before } => self.delete_records(before, out),
+            Input::Remove => self.remove(out),
             Input::LeaderEpoch(epoch) => self.new_leader_epoch(epoch, out),
             Input::Sweep => self.sweep(now, out),
             Input::Close(reason) => self.close(reason, out),
@@ -223,6 +224,13 @@ impl Partition {
         out.push(Output::AdvanceStart { to });
         self.disturb_fetches_below(to, out);
         self.start_io_if_due(out);
+    }
+
+    fn remove(&mut self, out: &mut Outputs) {
+        if self.state.closed.is_none() && !self.state.offline {
+            self.state.removal_due = true;
+            self.start_io_if_due(out);
+        }
     }
 
     fn disturb_fetches_below(&mut self, start: Offset, out: &mut Outputs) {

@@ -133,6 +133,7 @@ impl Shard {
         let mut log = Log::open(directory, open.config.clone(), how).await.map_err(storage)?;
         log.set_read_ahead(self.read_ahead.clone());
         log.set_tail_share(self.settings.tail_bytes_max / TAIL_SHARE);
+        log.set_cleaned(open.cleaned);
         Ok(log)
     }
 
@@ -140,6 +141,7 @@ impl Shard {
     async fn delete(&self, partition: TopicPartition) -> Result<(), ChangeError> {
         let slot = self.slots.borrow_mut().remove(&partition).ok_or(ChangeError::UnknownPartition)?;
         self.tails.borrow_mut().removed(partition);
+        self.cleaner.forget(partition);
         let (home, delay_ms) = match slot {
             Slot::Opening => return Ok(()),
             Slot::Failed(home) => (home, 0),

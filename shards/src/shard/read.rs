@@ -3,10 +3,11 @@
 use super::Shard;
 use super::responder::Responder;
 use crate::error::{ReadError, Unavailable};
-use crate::log::{DiskRead, ReadPlan, Records};
-use crate::message::{ReadOk, ReadPart, ReadRequest, ReadResult, Reply};
+use crate::log::{Aborted, AbortedRead, ReadPlan, Records, StorageError};
+use crate::message::{Isolation, ReadOk, ReadPart, ReadRequest, ReadResult, Reply};
 use crate::partition::driver::Replica;
 use crate::runtime;
+use crate::types::Offset;
 use std::rc::Rc;
 
 /// A read request on its way through its parts.
@@ -18,10 +19,17 @@ struct Reading {
     at_least_one: bool,
 }
 
-/// A part that has to go to the disk, and its answer but for the records.
+/// A part that has to go to the disk, and its answer but for what comes from there.
 struct Pending {
-    disk: DiskRead,
     answer: ReadOk,
+    plan: Plan,
+}
+
+/// Where a part's records are, and for `read_committed` the aborted transactions among them.
+struct Plan {
+    records: ReadPlan,
+    from: Offset,
+    aborted: Option<AbortedRead>,
 }
 
 impl Shard {
@@ -40,10 +48,13 @@ impl Shard {
 
     async fn read_from_disk(self: Rc<Self>, mut reading: Reading, first: Pending, responder: Responder) {
         let mut next = Some(first);
-        while let Some(Pending { disk, answer }) = next {
-            let _charge = self.disk_reads.charge(disk.bytes_max()).await;
-            let result = match disk.run().await {
-                Ok(records) => Ok(ReadOk { records, ..answer }),
+        while let Some(Pending { answer, plan }) = next {
+            let _charge = match &plan.records {
+                ReadPlan::Disk(disk) => Some(self.disk_reads.charge(disk.bytes_max()).await),
+                ReadPlan::Ready(_) => None,
+            };
+            let result = match plan.run().await {
+                Ok((records, aborted)) => Ok(ReadOk { records, aborted, ..answer }),
                 Err(error) => {
                     tracing::warn!("a read from disk failed: {error}");
                     Err(ReadError::Unavailable(Unavailable::Storage))
@@ -59,27 +70,24 @@ impl Shard {
     fn read_until_disk(&self, reading: &mut Reading) -> Option<Pending> {
         while let Some(part) = reading.request.parts.get(reading.results.len()) {
             match self.plan(part, reading) {
-                Ok((answer, ReadPlan::Disk(disk))) => return Some(Pending { disk, answer }),
-                Ok((answer, ReadPlan::Ready(records))) => reading.push(Ok(ReadOk { records, ..answer })),
                 Err(error) => reading.push(Err(error)),
+                Ok((answer, plan)) => match plan.at_once() {
+                    Ok((records, aborted)) => reading.push(Ok(ReadOk { records, aborted, ..answer })),
+                    Err(plan) => return Some(Pending { answer, plan }),
+                },
             }
         }
         None
     }
 
-    fn plan(&self, part: &ReadPart, reading: &Reading) -> Result<(ReadOk, ReadPlan), ReadError> {
+    fn plan(&self, part: &ReadPart, reading: &Reading) -> Result<(ReadOk, Plan), ReadError> {
         let replica = self.replica(part.partition)?;
         let max_bytes = part.max_bytes.min(reading.bytes_left);
         plan(&replica, part, max_bytes, reading.at_least_one)
     }
 }
 
-fn plan(
-    replica: &Replica,
-    part: &ReadPart,
-    max_bytes: usize,
-    at_least_one: bool,
-) -> Result<(ReadOk, ReadPlan), ReadError> {
+fn plan(replica: &Replica, part: &ReadPart, max_bytes: usize, at_least_one: bool) -> Result<(ReadOk, Plan), ReadError> {
     let machine = replica.machine();
     machine.check_epoch(part.current_leader_epoch)?;
     let diverging = replica.divergence(part.from, part.last_fetched_epoch)?;
@@ -95,10 +103,39 @@ fn plan(
     let below = machine.check_read(part.from, part.isolation)?;
     let nothing = diverging.is_some() || part.from >= below || (max_bytes == 0 && !at_least_one);
     if nothing {
-        return Ok((answer, ReadPlan::Ready(Records::default())));
+        let records = ReadPlan::Ready(Records::default());
+        return Ok((answer, Plan { records, from: part.from, aborted: None }));
     }
-    let plan = replica.log().plan_read(part.from, max_bytes, below, at_least_one);
-    Ok((answer, plan.map_err(|_| ReadError::OffsetOutOfRange)?))
+    let log = replica.log();
+    let records = log.plan_read(part.from, max_bytes, below, at_least_one).map_err(|_| ReadError::OffsetOutOfRange)?;
+    let aborted = (part.isolation == Isolation::ReadCommitted).then(|| log.plan_aborted(part.from));
+    Ok((answer, Plan { records, from: part.from, aborted }))
+}
+
+impl Plan {
+    /// What it finds, if the disk is not needed for it.
+    fn at_once(mut self) -> Result<(Records, Vec<Aborted>), Self> {
+        let ReadPlan::Ready(records) = &mut self.records else { return Err(self) };
+        let end = records.end_offset().unwrap_or(self.from);
+        match self.aborted.as_ref().map_or(Some(Vec::new()), |aborted| aborted.at_once(end)) {
+            Some(aborted) => Ok((std::mem::take(records), aborted)),
+            None => Err(self),
+        }
+    }
+
+    /// Records never come without the aborted transactions among them.
+    async fn run(self) -> Result<(Records, Vec<Aborted>), StorageError> {
+        let records = match self.records {
+            ReadPlan::Ready(records) => records,
+            ReadPlan::Disk(disk) => disk.run().await?,
+        };
+        let Some(aborted) = self.aborted.filter(|_| !records.is_empty()) else { return Ok((records, Vec::new())) };
+        let end = records.end_offset().unwrap_or(self.from);
+        Ok(match aborted.run(end).await? {
+            Some(aborted) => (records, aborted),
+            None => (Records::default(), Vec::new()),
+        })
+    }
 }
 
 impl Reading {

@@ -26,6 +26,7 @@ impl Shard {
         while self.changing.get() {
             self.changes_made.notified().await;
         }
+        self.cleaner.rests().await;
         let replicas = self.replicas();
         let closings = stream::iter(&replicas).map(|replica| self.close(replica));
         let checkpoints = closings.buffer_unordered(OPENS_AT_ONCE).collect().await;

@@ -45,6 +45,7 @@ fn open_partition(partition: TopicPartition) -> OpenPartition {
         clean: false,
         recovery_point: Offset::ZERO,
         log_start: Offset::ZERO,
+        cleaned: Offset::ZERO,
     }
 }
 
@@ -500,6 +501,7 @@ fn shutdown_closes_logs_and_brings_their_offsets() {
             recovery_point: Offset(2),
             log_start_offset: Offset(0),
             high_watermark: Offset(2),
+            cleaned: None,
             sound: true,
         };
         assert_eq!(checkpoints, [expected]);
@@ -537,3 +539,6 @@ fn shards_ask_each_other_through_the_mesh() {
         drop(handles[usize::from(owner.0)].clone());
     });
 }
+
+mod compacting;
+mod retaining;

@@ -140,6 +140,7 @@ impl Simulation {
                 clean: start.clean,
                 recovery_point: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.recovery_point),
                 log_start: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.log_start_offset),
+                cleaned: Offset::ZERO,
             })
         };
         let changes = (0..PARTITIONS).map(open).collect();

@@ -1,0 +1,156 @@
+//! Compacts the shard's logs: one task, one log at a time, the dirtiest first; asleep while none is dirty enough.
+
+use super::Shard;
+use crate::limits::{QUARANTINE_MAX, QUARANTINE_MIN, RETENTION_PAUSE, RETENTION_YIELD};
+use crate::log::cleaner::{CleanError, Cleaned, Means, Pace, dirtiest};
+use crate::message::CleanerSettings;
+use crate::partition::driver::Replica;
+use crate::runtime::sync::Notify;
+use crate::runtime::{self, Instant};
+use crate::types::TopicPartition;
+use futures_util::future::select;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What the task goes by.
+pub(super) struct Cleaner {
+    settings: Cell<CleanerSettings>,
+    changed: Notify,
+    pace: RefCell<Pace>,
+    quarantine: RefCell<HashMap<TopicPartition, Quarantine>>,
+    at_work: Cell<bool>,
+    rests: Notify,
+}
+
+/// A log that could not be cleaned.
+#[derive(Clone, Copy)]
+struct Quarantine {
+    until: Instant,
+    length: Duration,
+}
+
+impl Cleaner {
+    pub fn new(settings: CleanerSettings) -> Self {
+        Self {
+            settings: Cell::new(settings),
+            changed: Notify::new(),
+            pace: RefCell::new(Pace::new(settings.bytes_per_second)),
+            quarantine: RefCell::default(),
+            at_work: Cell::new(false),
+            rests: Notify::new(),
+        }
+    }
+
+    pub fn reconfigure(&self, settings: CleanerSettings) {
+        self.settings.set(settings);
+        self.pace.borrow_mut().change(settings.bytes_per_second);
+        self.changed.notify_all();
+    }
+
+    /// Waits until no log is at hand.
+    pub async fn rests(&self) {
+        while self.at_work.get() {
+            self.rests.notified().await;
+        }
+    }
+
+    /// The partition is gone.
+    pub fn forget(&self, partition: TopicPartition) {
+        self.quarantine.borrow_mut().remove(&partition);
+    }
+
+    fn is_quarantined(&self, partition: TopicPartition) -> bool {
+        let quarantine = self.quarantine.borrow();
+        quarantine.get(&partition).is_some_and(|quarantine| runtime::now() < quarantine.until)
+    }
+
+    /// Leaves a log alone for a while, longer each time; it is never forgotten.
+    fn quarantine(&self, replica: &Replica, reason: impl Display) {
+        let mut quarantine = self.quarantine.borrow_mut();
+        let partition = replica.home().partition;
+        let before = quarantine.get(&partition).map(|quarantine| quarantine.length);
+        let length = before.map_or(QUARANTINE_MIN, |before| (before * 2).min(QUARANTINE_MAX));
+        quarantine.insert(partition, Quarantine { until: runtime::now() + length, length });
+        let (name, seconds) = (&replica.home().directory, length.as_secs());
+        tracing::error!("{name} is not compacted: {reason}; tried again in {seconds} s, until then it only grows");
+    }
+}
+
+/// Looks for dirty logs every `log.cleaner.backoff.ms`, until the shard stops.
+pub(super) async fn run(shard: Rc<Shard>) {
+    let cleaner = &shard.cleaner;
+    while !shard.stopping.get() {
+        let changed = cleaner.changed.notified();
+        let settings = cleaner.settings.get();
+        let pause = if settings.enabled { settings.backoff.max(RETENTION_PAUSE) } else { Duration::MAX };
+        drop(select(pin!(runtime::sleep(pause)), changed).await);
+        if shard.stopping.get() || !cleaner.settings.get().enabled {
+            continue;
+        }
+        cleaner.at_work.set(true);
+        shard.clean_all().await;
+        cleaner.at_work.set(false);
+        cleaner.rests.notify_all();
+    }
+}
+
+impl Shard {
+    /// Cleans what is due. Logs that delete as well lose their old segments first.
+    async fn clean_all(&self) {
+        let mut logs = Vec::new();
+        for (at, replica) in self.replicas().into_iter().enumerate() {
+            if at % RETENTION_YIELD == RETENTION_YIELD - 1 {
+                runtime::yield_now().await;
+            }
+            if !self.may_clean(&replica) {
+                continue;
+            }
+            self.retain(&replica).await;
+            let min_ratio = replica.log().config().min_cleanable_dirty_ratio;
+            match replica.survey().await {
+                Ok(Some(dirt)) => logs.push((replica, dirt, min_ratio)),
+                Ok(None) => {}
+                Err(error) => self.cleaner.quarantine(&replica, error),
+            }
+        }
+        for replica in dirtiest(logs) {
+            self.clean(&replica).await;
+        }
+    }
+
+    fn may_clean(&self, replica: &Replica) -> bool {
+        let is_open = !self.stopping.get() && replica.machine().state().closed.is_none();
+        let is_sound = !replica.machine().state().offline && replica.log().failure().is_none();
+        let is_compacted = replica.log().config().cleanup_policy.compact;
+        is_open && is_sound && is_compacted && !self.cleaner.is_quarantined(replica.home().partition)
+    }
+
+    async fn clean(&self, replica: &Rc<Replica>) {
+        // Time has passed since the look at it.
+        let dirt = match replica.survey().await {
+            Ok(Some(dirt)) if self.may_clean(replica) => dirt,
+            _ => return,
+        };
+        let settings = self.cleaner.settings.get();
+        let means = Means {
+            map_bytes: settings.map_bytes,
+            load_factor: settings.load_factor,
+            pace: &self.cleaner.pace,
+            must_stop: &|| self.stopping.get() || replica.machine().state().closed.is_some(),
+            doomed: &|doomed| replica.unlink_later(doomed),
+        };
+        let name = &replica.home().directory;
+        match replica.clean(&self.host(), &dirt, &means).await {
+            Ok(Cleaned { from, to, bytes_before, bytes_after }) => {
+                self.cleaner.forget(replica.home().partition);
+                tracing::info!("{name}: compacted from {from} to {to}, {bytes_before} bytes became {bytes_after}");
+            }
+            Err(CleanError::GaveUp) => tracing::debug!("{name}: not compacted now, as it has changed meanwhile"),
+            Err(error) => self.cleaner.quarantine(replica, error),
+        }
+    }
+}

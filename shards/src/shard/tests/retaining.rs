@@ -1,0 +1,81 @@
+use super::*;
+
+fn keeping(disk: &Disk) -> Rc<Shard> {
+    let settings = Settings::new(ShardId(0), vec![Directory::memory(disk)]);
+    Shard::new(Settings { retention_check: Duration::from_secs(10), ..settings })
+}
+
+fn batch_now() -> ValidBatch {
+    let mut builder = BatchBuilder::new();
+    let value = vec![b'v'; 30_000];
+    let timestamp = runtime::wall_clock();
+    builder.append(&NewRecord { timestamp, key: None, value: Some(&value), headers: &[] });
+    builder.build()
+}
+
+async fn open_with(shard: &Rc<Shard>, config: LogConfig) {
+    let config = Arc::new(LogConfig { segment_bytes: 64 << 10, file_delete_delay_ms: 20_000, ..config });
+    open(shard, OpenPartition { config, ..open_partition(partition(0)) }).await.unwrap();
+}
+
+fn start_of(shard: &Rc<Shard>) -> i64 {
+    shard.replica(partition(0)).unwrap().describe().log_start_offset.0
+}
+
+async fn files(disk: &Disk) -> Vec<String> {
+    let dir = Directory::memory(disk).open_dir("topic-0").await.unwrap();
+    dir.list().await.unwrap().into_iter().map(|entry| entry.name).filter(|name| name.contains(".log")).collect()
+}
+
+#[test]
+fn old_segments_go_and_their_files_a_while_later() {
+    simulate(31, async {
+        let disk = Disk::new(31);
+        let shard = keeping(&disk);
+        open_with(&shard, LogConfig { retention_ms: 60_000, ..LogConfig::default() }).await;
+        for _ in 0..30 {
+            append_all(&shard, vec![part(0, batch_now())]).await.remove(0).unwrap();
+        }
+        sleep(Duration::from_secs(55)).await;
+        assert_eq!(start_of(&shard), 0);
+        append_all(&shard, vec![part(0, batch_now())]).await.remove(0).unwrap();
+        sleep(Duration::from_secs(16)).await;
+        assert_eq!(start_of(&shard), 30, "more segments than one deletion takes");
+        assert_eq!(read(&shard, 0, 29).await.unwrap_err(), ReadError::OffsetOutOfRange);
+        assert_eq!(offsets(&read(&shard, 0, 30).await), [30]);
+        assert_eq!(shard.checkpoint()[0].log_start_offset, Offset(30));
+        assert!(files(&disk).await.iter().filter(|name| name.ends_with(".deleted")).count() > 8);
+        sleep(Duration::from_secs(25)).await;
+        assert_eq!(files(&disk).await, ["00000000000000000030.log"]);
+    });
+}
+
+#[test]
+fn all_of_an_idle_log_goes_and_its_end_stays() {
+    simulate(32, async {
+        let disk = Disk::new(32);
+        let shard = keeping(&disk);
+        open_with(&shard, LogConfig { retention_ms: 60_000, ..LogConfig::default() }).await;
+        append_all(&shard, vec![part(0, batch_now())]).await.remove(0).unwrap();
+        sleep(Duration::from_secs(120)).await;
+        assert_eq!(start_of(&shard), 1);
+        assert_eq!(files(&disk).await, ["00000000000000000001.log"]);
+        assert_eq!(append(&shard, 0, 1).await.unwrap().base_offset, Offset(1));
+    });
+}
+
+#[test]
+fn as_many_bytes_stay_as_the_topic_keeps() {
+    simulate(33, async {
+        let shard = keeping(&Disk::new(33));
+        let config = LogConfig { retention_ms: -1, retention_bytes: 100_000, ..LogConfig::default() };
+        open_with(&shard, config).await;
+        for _ in 0..10 {
+            append(&shard, 0, 30_000).await.unwrap();
+        }
+        sleep(Duration::from_secs(15)).await;
+        assert_eq!(start_of(&shard), 6);
+        let size = shard.replica(partition(0)).unwrap().log().size();
+        assert!((100_000..130_000).contains(&size), "{size}");
+    });
+}
