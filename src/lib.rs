@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod controller;
+pub mod coordinator;
 pub mod exchange;
 pub mod handlers;
 pub mod log_dirs;

@@ -1,0 +1,167 @@
+//! The order of one coordinator: turns in, batches to append out, replies released when their batch is durable.
+
+use super::machine::{Machine, Moment, RawRecord, Scene, Source, Ticket, Turn, Wishes};
+use super::timers::Timers;
+use odradek_protocol::error::ErrorCode;
+use odradek_shards::clock::Instant;
+use odradek_shards::types::ProducerId;
+use std::collections::VecDeque;
+
+/// Bytes a record takes in a batch beside key and value, at most.
+const RECORD_OVERHEAD: usize = 32;
+
+/// A machine at work. One append is under way at a time; what is decided meanwhile gathers for the next.
+pub struct Runtime<M: Machine> {
+    machine: M,
+    timers: Timers<M::Timer>,
+    /// Of the next record.
+    position: i64,
+    /// Bytes of a batch.
+    batch_bytes_max: usize,
+    waiting: VecDeque<Decided<M>>,
+    /// Replies of the append under way.
+    flying: Option<Vec<(Ticket, M::Reply)>>,
+    released: Vec<(Ticket, M::Reply)>,
+}
+
+/// What one turn decided.
+struct Decided<M: Machine> {
+    records: Vec<RawRecord>,
+    bytes: usize,
+    replies: Vec<(Ticket, M::Reply)>,
+}
+
+impl<M: Machine> Runtime<M> {
+    /// Around a machine that has read its partition up to `position`.
+    pub fn new(machine: M, position: i64, batch_bytes_max: usize, moment: Moment) -> Self {
+        let mut runtime = Self {
+            machine,
+            timers: Timers::default(),
+            position,
+            batch_bytes_max,
+            waiting: VecDeque::new(),
+            flying: None,
+            released: Vec::new(),
+        };
+        runtime.turn(moment, |machine, turn| machine.begin(turn));
+        runtime
+    }
+
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    pub fn handle(&mut self, moment: Moment, ticket: Ticket, request: M::Request) {
+        self.turn(moment, |machine, turn| machine.handle(turn, ticket, request));
+    }
+
+    pub fn publish(&mut self, moment: Moment, scene: &Scene) {
+        self.turn(moment, |machine, turn| machine.publish(turn, scene));
+    }
+
+    /// Lets one passed deadline act; false when there is none.
+    pub fn expire(&mut self, moment: Moment) -> bool {
+        let Some(timer) = self.timers.pop(moment.now) else { return false };
+        self.turn(moment, |machine, turn| machine.expire(turn, timer));
+        true
+    }
+
+    /// Not later than the next deadline.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// A transaction ended in this partition: its marker is durable.
+    pub fn end_transaction(&mut self, producer: ProducerId, committed: bool) {
+        self.position += 1;
+        self.machine.end_transaction(producer, committed);
+    }
+
+    /// Records to append now, all in one batch; none while an append is under way.
+    pub fn begin_append(&mut self) -> Option<Vec<RawRecord>> {
+        if self.flying.is_some() || self.waiting.is_empty() {
+            return None;
+        }
+        let (mut records, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while let Some(next) = self.waiting.front() {
+            bytes += next.bytes;
+            if !records.is_empty() && bytes > self.batch_bytes_max {
+                break;
+            }
+            let next = self.waiting.pop_front().expect("there is a first");
+            records.extend(next.records);
+            replies.extend(next.replies);
+        }
+        self.flying = Some(replies);
+        Some(records)
+    }
+
+    /// The append under way is durable.
+    pub fn appended(&mut self) {
+        let replies = self.flying.take().expect("only an append under way can end");
+        self.released.extend(replies);
+    }
+
+    /// Replies that may leave.
+    pub fn released(&mut self) -> Vec<(Ticket, M::Reply)> {
+        std::mem::take(&mut self.released)
+    }
+
+    /// Ends it: whatever is not durable is undone, and every request has its answer.
+    pub fn resign(mut self, moment: Moment, error: ErrorCode) -> Vec<(Ticket, M::Reply)> {
+        let mut turn = Turn::new(moment, &mut self.timers);
+        self.machine.resign(&mut turn);
+        let kept = turn.wishes.replies;
+        let waiting = self.waiting.into_iter().flat_map(|decided| decided.replies);
+        let undone = self.flying.into_iter().flatten().chain(waiting);
+        let undone = undone.map(|(ticket, reply)| (ticket, M::undo(reply, error)));
+        self.released.into_iter().chain(undone).chain(kept).collect()
+    }
+
+    fn turn(&mut self, moment: Moment, act: impl FnOnce(&mut M, &mut Turn<'_, M>)) {
+        let mut turn = Turn::new(moment, &mut self.timers);
+        act(&mut self.machine, &mut turn);
+        let wishes = turn.wishes;
+        self.decide(wishes);
+    }
+
+    fn decide(&mut self, wishes: Wishes<M>) {
+        let Wishes { records: wished, replies } = wishes;
+        let records: Vec<RawRecord> = wished.iter().map(|wish| M::encode(&wish.record)).collect();
+        let bytes = records.iter().map(size).sum();
+        if bytes > self.batch_bytes_max {
+            let refused = replies.into_iter().map(|(ticket, reply)| (ticket, M::undo(reply, TOO_LARGE)));
+            return self.park(refused.collect());
+        }
+        for wish in wished {
+            let source = Source { position: self.position, producer: None };
+            self.position += 1;
+            if wish.is_replayed {
+                self.machine.replay(wish.record, source);
+            }
+        }
+        if records.is_empty() {
+            return self.park(replies);
+        }
+        self.waiting.push_back(Decided { records, bytes, replies });
+    }
+
+    /// Behind everything decided so far.
+    fn park(&mut self, replies: Vec<(Ticket, M::Reply)>) {
+        match (self.waiting.back_mut(), &mut self.flying) {
+            (Some(last), _) => last.replies.extend(replies),
+            (None, Some(flying)) => flying.extend(replies),
+            (None, None) => self.released.extend(replies),
+        }
+    }
+}
+
+/// What Kafka says of records that do not fit into one batch.
+const TOO_LARGE: ErrorCode = ErrorCode::UnknownServerError;
+
+fn size(record: &RawRecord) -> usize {
+    RECORD_OVERHEAD + record.key.len() + record.value.as_ref().map_or(0, bytes::Bytes::len)
+}
+
+#[cfg(test)]
+mod tests;
