@@ -5,6 +5,7 @@ pub mod config;
 pub mod controller;
 pub mod coordinator;
 pub mod exchange;
+pub mod group;
 pub mod handlers;
 pub mod log_dirs;
 pub mod metadata;

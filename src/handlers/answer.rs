@@ -1,6 +1,7 @@
 //! One call of an API, and how its response becomes bytes.
 
 use crate::exchange::{Answer, Closing, Peer, Reply};
+use crate::group::Client;
 use odradek_protocol::api::ApiKey;
 use odradek_protocol::codec::Message;
 use odradek_protocol::frame;
@@ -17,6 +18,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// Who a coordinator is asked by.
+    pub fn asker(&self) -> Client {
+        let id = self.client.clone().unwrap_or_default();
+        Client { id, host: format!("/{}", self.peer.address.ip()).into() }
+    }
+
     /// The response in the request's version.
     pub fn answer(&self, response: &impl Message) -> Answer {
         self.answer_in(response, self.version)

@@ -24,6 +24,10 @@ pub fn of_cluster(asked: bool) -> i32 {
     field(asked, &operations)
 }
 
+pub fn of_group(asked: bool) -> i32 {
+    field(asked, &[READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS])
+}
+
 fn field(asked: bool, operations: &[u32]) -> i32 {
     if asked { operations.iter().fold(0, |bits, operation| bits | 1 << operation) } else { NOT_ASKED }
 }

@@ -6,6 +6,7 @@ use super::repacker::Repacker;
 use super::topic_rules::TopicRules;
 use crate::config::BrokerConfig;
 use crate::controller::Controller;
+use crate::group::{self, Groups};
 use crate::metadata::image::Image;
 use crate::metadata::topics::{PartitionImage, TopicImage};
 use odradek_protocol::error::ErrorCode;
@@ -24,12 +25,19 @@ pub struct Identity {
     pub cluster: Str,
 }
 
+/// The rooms beside the shards that handlers ask.
+pub struct Ways {
+    pub controller: Controller,
+    pub groups: Groups,
+}
+
 /// One per shard, for as long as the shard runs.
 pub struct Context {
     pub identity: Identity,
     config: RefCell<Arc<BrokerConfig>>,
     pub shards: Shards,
     pub controller: Controller,
+    pub groups: Groups,
     pub fetch_sessions: RefCell<FetchSessions>,
     pub producer_ids: ProducerIds,
     pub topic_rules: TopicRules,
@@ -43,9 +51,9 @@ impl Context {
     pub fn new(
         identity: Identity,
         config: Arc<BrokerConfig>,
-        shards: Shards,
-        controller: Controller,
         image: Arc<Image>,
+        shards: Shards,
+        Ways { controller, groups }: Ways,
         replies: Budget,
     ) -> Rc<Self> {
         let slots = config.fetch.max_incremental_fetch_session_cache_slots / usize::from(shards.count());
@@ -59,6 +67,7 @@ impl Context {
             config: RefCell::new(config),
             shards,
             controller,
+            groups,
             image: RefCell::new(image),
         })
     }
@@ -83,6 +92,11 @@ impl Context {
         self.topic_rules.forget();
         *self.image.borrow_mut() = image;
         *self.config.borrow_mut() = config;
+    }
+
+    /// Asks a group's coordinator; the request is on its way when this returns.
+    pub fn ask_group(&self, group: &str, request: group::Request) -> impl Future<Output = group::Reply> + use<> {
+        self.groups.ask((&self.look(), &self.config.borrow()), group, request)
     }
 
     /// The partition, if this broker leads it.

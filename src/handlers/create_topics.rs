@@ -3,6 +3,7 @@
 
 use super::answer::Call;
 use super::context::Context;
+use super::internal_topics;
 use crate::controller::{ControllerReply, ControllerRequest};
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::create_topics_request::CreatableTopic;
@@ -22,12 +23,7 @@ pub async fn handle(context: &Rc<Context>, _call: &Call, request: CreateTopicsRe
 
 /// Creates topics as the broker's defaults have it; answers those that are not there afterwards, and why.
 pub async fn create_by_default(context: &Rc<Context>, names: Vec<Str>) -> HashMap<Str, ErrorCode> {
-    let topics = names.iter().map(|name| CreatableTopic {
-        name: name.clone(),
-        num_partitions: -1,
-        replication_factor: -1,
-        ..Default::default()
-    });
+    let topics = names.iter().map(|name| internal_topics::creatable(context, name).unwrap_or_else(|| by_default(name)));
     let timeout_ms = context.config().network.request_timeout_ms;
     let request = CreateTopicsRequest { topics: topics.collect(), timeout_ms, ..Default::default() };
     let ControllerReply::CreateTopics(response) =
@@ -38,6 +34,10 @@ pub async fn create_by_default(context: &Rc<Context>, names: Vec<Str>) -> HashMa
     let existing = ErrorCode::TopicAlreadyExists.code();
     let failed = response.topics.into_iter().filter(|topic| topic.error_code != 0 && topic.error_code != existing);
     failed.map(|topic| (topic.name, ErrorCode::from_code(topic.error_code))).collect()
+}
+
+fn by_default(name: &Str) -> CreatableTopic {
+    CreatableTopic { name: name.clone(), num_partitions: -1, replication_factor: -1, ..Default::default() }
 }
 
 fn not_controller(name: Str) -> CreatableTopicResult {

@@ -3,9 +3,11 @@
 use super::answer::Call;
 use super::context::Context;
 use super::{
-    alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
-    describe_configs, describe_log_dirs, describe_topic_partitions, fetch, incremental_alter_configs, init_producer_id,
-    list_config_resources, list_offsets, metadata, offset_for_leader_epoch, produce,
+    alter_configs, api_versions, create_partitions, create_topics, delete_groups, delete_records, delete_topics,
+    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_topic_partitions, fetch,
+    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group,
+    list_config_resources, list_groups, list_offsets, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, produce, sync_group,
 };
 use crate::exchange::{Answer, Closing, Serving};
 use odradek_protocol::api::ApiKey;
@@ -52,11 +54,20 @@ macro_rules! api {
 }
 
 /// In order of their keys.
-pub static APIS: [Api; 18] = [
+pub static APIS: [Api; 29] = [
     Api { key: ApiKey::Produce, versions: 3..=13, advertised_min: Some(PRODUCE_ADVERTISED_MIN), serve: produce::serve },
     Api { key: ApiKey::Fetch, versions: 4..=18, advertised_min: None, serve: fetch::serve },
     api!(ListOffsets, 1..=11, list_offsets::handle),
     api!(Metadata, 0..=13, metadata::handle),
+    api!(OffsetCommit, 2..=10, offset_commit::handle),
+    api!(OffsetFetch, 1..=10, offset_fetch::handle),
+    api!(FindCoordinator, 0..=6, find_coordinator::handle),
+    api!(JoinGroup, 0..=9, join_group::handle),
+    api!(Heartbeat, 0..=4, heartbeat::handle),
+    api!(LeaveGroup, 0..=5, leave_group::handle),
+    api!(SyncGroup, 0..=5, sync_group::handle),
+    api!(DescribeGroups, 0..=6, describe_groups::handle),
+    api!(ListGroups, 0..=5, list_groups::handle),
     api!(ApiVersions, 0..=4, api_versions::handle),
     api!(CreateTopics, 2..=7, create_topics::handle),
     api!(DeleteTopics, 1..=6, delete_topics::handle),
@@ -67,7 +78,9 @@ pub static APIS: [Api; 18] = [
     api!(AlterConfigs, 0..=2, alter_configs::handle),
     api!(DescribeLogDirs, 1..=4, describe_log_dirs::handle),
     api!(CreatePartitions, 0..=3, create_partitions::handle),
+    api!(DeleteGroups, 0..=2, delete_groups::handle),
     api!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
+    api!(OffsetDelete, 0..=0, offset_delete::handle),
     api!(DescribeCluster, 0..=2, describe_cluster::handle),
     api!(ListConfigResources, 0..=1, list_config_resources::handle),
     api!(DescribeTopicPartitions, 0..=0, describe_topic_partitions::handle),

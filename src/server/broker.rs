@@ -11,6 +11,7 @@ use super::{Fate, StartError};
 use crate::config::topic::Durability;
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::controller::{self, Controller};
+use crate::group;
 use crate::handlers::Identity;
 use crate::log_dirs::LogDirs;
 use crate::metadata::{Image, ResourceType};
@@ -46,6 +47,7 @@ pub struct Belongings {
     engine: Berth<Request, Reply>,
     control: Berth<Control, Done>,
     controller: controller::Berth,
+    groups: group::Berth,
     /// Shard 0's.
     start: Option<Start>,
 }
@@ -56,14 +58,16 @@ impl Belongings {
         let engine = Mesh::new(count).into_iter();
         let control = Mesh::new(count).into_iter();
         let controllers = controller::mesh(count).into_iter();
+        let groups = group::mesh(count).into_iter();
         let mut start = Some(start);
-        let each = engine.zip(control).zip(controllers);
-        each.map(|((engine, control), controller)| Self {
+        let each = engine.zip(control).zip(controllers).zip(groups);
+        each.map(|(((engine, control), controller), groups)| Self {
             config: config.clone(),
             count,
             engine,
             control,
             controller,
+            groups,
             start: start.take(),
         })
         .collect()
@@ -72,10 +76,11 @@ impl Belongings {
 
 /// The life of a shard.
 pub async fn main(id: ShardId, belongings: Belongings) {
-    let Belongings { config, count, engine, control, controller, start } = belongings;
+    let Belongings { config, count, engine, control, controller, groups, start } = belongings;
     let port = Rc::new(control.attach());
     let controller = controller.attach();
-    let rooms = ShardRooms::new(id, count, config.clone(), engine.attach(), controller.clone());
+    let groups = groups.attach(config.node_id);
+    let rooms = ShardRooms::new(id, count, config.clone(), engine.attach(), controller.clone(), groups);
     let Some(start) = start else { return rooms.obey(port).await };
     let obeying = runtime::spawn_joined(rooms.clone().obey(port.clone()));
     lead(Leader { config, count, port: port.clone(), rooms, controller }, start).await;

@@ -4,6 +4,7 @@ use crate::config::BrokerConfig;
 use crate::handlers::Identity;
 use crate::metadata::Image;
 use crate::network::Incoming;
+use odradek_protocol::primitives::Str;
 use odradek_shards::mailbox::Port;
 use odradek_shards::types::ShardId;
 use std::io;
@@ -30,6 +31,8 @@ pub enum Control {
 pub struct Published {
     pub image: Arc<Image>,
     pub config: Arc<BrokerConfig>,
+    /// Topics that this image has no more and the one before had.
+    pub deleted_topics: Arc<[Str]>,
 }
 
 /// Only [`Control::Open`] can fail.

@@ -65,7 +65,7 @@ impl Publication {
         }
         let changes = self.changes(delta, &image, reconfigured);
         self.change(changes).await;
-        self.spread(image.clone()).await;
+        self.spread(delta, image.clone()).await;
         *self.last.borrow_mut() = Some(image);
         self.published.notify_all();
     }
@@ -86,8 +86,9 @@ impl Publication {
         self.partitions.get()
     }
 
-    async fn spread(&self, image: Arc<Image>) {
-        let published = Published { image, config: self.in_force.borrow().clone() };
+    async fn spread(&self, delta: &Delta, image: Arc<Image>) {
+        let deleted_topics = delta.topics().deleted.values().map(|topic| topic.name.clone()).collect();
+        let published = Published { image, config: self.in_force.borrow().clone(), deleted_topics };
         let told = tell_all(&self.port, self.shards.count(), || Control::Publish(published.clone())).await;
         if let Err(error) = told {
             error!("an image did not reach every shard: {error}");

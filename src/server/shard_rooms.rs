@@ -3,8 +3,10 @@
 use super::control::{Control, ControlPort, Done, Published};
 use crate::config::BrokerConfig;
 use crate::controller::Controller;
+use crate::coordinator::Scene;
 use crate::exchange::{Dispatch, Peer, Serving};
-use crate::handlers::{self, Context, Identity};
+use crate::group::Groups;
+use crate::handlers::{self, Context, Identity, Ways};
 use crate::network::{Connections, Settings};
 use bytes::Bytes;
 use odradek_shards::Shards;
@@ -28,6 +30,7 @@ pub struct ShardRooms {
     config: Arc<BrokerConfig>,
     port: Rc<Port<Request, Reply>>,
     controller: Controller,
+    groups: Groups,
     shards: OnceCell<Shards>,
     published: RefCell<Published>,
     serving: OnceCell<(Rc<Context>, Rc<Connections>)>,
@@ -40,14 +43,16 @@ impl ShardRooms {
         config: Arc<BrokerConfig>,
         port: Port<Request, Reply>,
         controller: Controller,
+        groups: Groups,
     ) -> Rc<Self> {
-        let published = Published { image: Arc::default(), config: config.clone() };
+        let published = Published { image: Arc::default(), config: config.clone(), deleted_topics: Arc::new([]) };
         Rc::new(Self {
             id,
             count,
             config,
             port: Rc::new(port),
             controller,
+            groups,
             shards: OnceCell::new(),
             published: RefCell::new(published),
             serving: OnceCell::new(),
@@ -85,6 +90,7 @@ impl ShardRooms {
                 if let Some((_, connections)) = self.serving.get() {
                     connections.stop();
                 }
+                self.groups.close();
             }
             Control::End => {}
         }
@@ -107,15 +113,15 @@ impl ShardRooms {
         let shard = Shard::new(settings);
         runtime::spawn(shard.clone().serve(self.port.clone()));
         let shards = Shards::new(shard, self.port.clone(), self.count);
+        self.groups.open(shards.clone());
         assert!(self.shards.set(shards).is_ok(), "rooms are opened once");
         Ok(())
     }
 
     fn begin(&self, identity: Identity) {
-        let Published { image, config } = self.published.borrow().clone();
+        let Published { image, config, .. } = self.published.borrow().clone();
         let replies = Budget::new(self.memory_half());
-        let context =
-            Context::new(identity, config, self.shards().clone(), self.controller.clone(), image, replies.clone());
+        let context = Context::new(identity, config, image, self.shards().clone(), self.ways(), replies.clone());
         let network = &self.config.network;
         let settings = Settings {
             request_bytes_max: network.socket_request_max_bytes,
@@ -127,6 +133,10 @@ impl ShardRooms {
         assert!(self.serving.set((context, connections)).is_ok(), "a shard begins to serve once");
     }
 
+    fn ways(&self) -> Ways {
+        Ways { controller: self.controller.clone(), groups: self.groups.clone() }
+    }
+
     /// One half of `odradek.request.memory.bytes` is for requests, the other for replies.
     fn memory_half(&self) -> usize {
         usize::try_from(self.config.engine.odradek_request_memory_bytes / 2).unwrap_or(usize::MAX)
@@ -136,6 +146,8 @@ impl ShardRooms {
         if let Some((context, _)) = self.serving.get() {
             context.publish(published.image.clone(), published.config.clone());
         }
+        let Published { image, config, deleted_topics } = published.clone();
+        self.groups.publish(&Scene { image, config, deleted_topics });
         *self.published.borrow_mut() = published;
     }
 }

@@ -46,8 +46,31 @@ fn every_version_told_is_served() {
         + ask(w, &told, |_| m::IncrementalAlterConfigsRequest::default())
         + ask(w, &told, |_| m::DescribeClusterRequest::default())
         + ask(w, &told, |_| m::ListConfigResourcesRequest::default())
-        + ask(w, &told, |_| m::DescribeTopicPartitionsRequest::default());
+        + ask(w, &told, |_| m::DescribeTopicPartitionsRequest::default())
+        + ask_groups(w, &told);
     assert_eq!(asked, told.len(), "an API was told that this test does not ask");
+}
+
+fn ask_groups(w: &mut Wire, told: &BTreeMap<i16, (i16, i16)>) -> usize {
+    let group = || "g".into();
+    ask(w, told, find_coordinator)
+        + ask(w, told, |_| m::OffsetCommitRequest { group_id: group(), ..Default::default() })
+        + ask(w, told, |_| m::OffsetFetchRequest { group_id: group(), ..Default::default() })
+        + ask(w, told, |_| m::JoinGroupRequest { group_id: group(), ..Default::default() })
+        + ask(w, told, |_| m::HeartbeatRequest { group_id: group(), ..Default::default() })
+        + ask(w, told, |_| m::LeaveGroupRequest { group_id: group(), ..Default::default() })
+        + ask(w, told, |_| m::SyncGroupRequest { group_id: group(), ..Default::default() })
+        + ask(w, told, |_| m::DescribeGroupsRequest { groups: vec![group()], ..Default::default() })
+        + ask(w, told, |_| m::ListGroupsRequest::default())
+        + ask(w, told, |_| m::DeleteGroupsRequest { groups_names: vec![group()] })
+        + ask(w, told, |_| m::OffsetDeleteRequest { group_id: group(), ..Default::default() })
+}
+
+fn find_coordinator(version: i16) -> m::FindCoordinatorRequest {
+    if version < 4 {
+        return m::FindCoordinatorRequest { key: "g".into(), ..Default::default() };
+    }
+    m::FindCoordinatorRequest { coordinator_keys: vec!["g".into(), "h".into()], ..Default::default() }
 }
 
 fn list_offsets(_version: i16) -> m::ListOffsetsRequest {

@@ -19,6 +19,7 @@ mod api_versions;
 mod batches;
 mod every_version;
 mod fetching;
+mod groups;
 mod harness;
 mod hostile;
 mod kill_nine;

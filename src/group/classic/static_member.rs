@@ -1,0 +1,73 @@
+//! A static member that comes back without its id: it takes the place it had, and whoever still claims it is fenced.
+
+use super::complete_join::select_protocol;
+use super::join::{Joining, SKIP_ASSIGNMENT_SINCE, refusal};
+use super::{ClassicGroup, State};
+use crate::coordinator::Turn;
+use crate::group::machine::GroupMachine;
+use crate::group::request::Reply;
+use crate::group::timer::Timer;
+use odradek_protocol::error::ErrorCode;
+use odradek_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
+use odradek_protocol::primitives::Str;
+
+impl ClassicGroup {
+    /// `before`: the id it had.
+    pub(super) fn replace(&mut self, turn: &mut Turn<'_, GroupMachine>, joining: &Joining<'_>, before: &Str, id: Str) {
+        let led_by = self.leader.clone().unwrap_or_default();
+        self.rename(turn, before, &id);
+        self.update(turn, joining, &id);
+        match self.state {
+            State::Stable if self.protocol.as_ref() == Some(&select_protocol(&self.members)) => {
+                self.resume(turn, joining, &id, led_by);
+            }
+            State::Stable => self.rebalance_or_complete_join(turn, joining.initial_delay),
+            State::CompletingRebalance => self.prepare_rebalance(turn, joining.initial_delay),
+            State::PreparingRebalance => self.maybe_complete_join(turn),
+            State::Empty => unreachable!("an empty group has no static members"),
+        }
+    }
+
+    fn rename(&mut self, turn: &mut Turn<'_, GroupMachine>, before: &Str, id: &Str) {
+        let mut member = self.members.remove(before).expect("static members are members");
+        if let Some(ticket) = member.joining.take() {
+            turn.reply(ticket, fenced(before.clone()));
+        }
+        if let Some(ticket) = member.syncing.take() {
+            let error_code = ErrorCode::FencedInstanceId.code();
+            turn.reply(ticket, Reply::Sync(SyncGroupResponse { error_code, ..Default::default() }));
+        }
+        turn.cancel(&Timer::Heartbeat { group: self.id.clone(), member: before.clone() });
+        turn.schedule(Timer::Heartbeat { group: self.id.clone(), member: id.clone() }, member.session_timeout);
+        if self.is_leader(before) {
+            self.leader = Some(id.clone());
+        }
+        let instance = member.instance.clone().expect("a static member has an instance id");
+        self.static_members.insert(instance, id.clone());
+        if self.pending_syncs.remove(before) {
+            self.pending_syncs.insert(id.clone());
+        }
+        member.id = id.clone();
+        member.is_new = false;
+        self.members.insert(id.clone(), member);
+    }
+
+    /// No rebalance: nothing has changed but its id, which the record must have.
+    fn resume(&mut self, turn: &mut Turn<'_, GroupMachine>, joining: &Joining<'_>, id: &Str, led_by: Str) {
+        turn.keep(self.to_record());
+        let member = self.members.get_mut(id).expect("it has just been put there");
+        member.joining = None;
+        let reply = if joining.version >= SKIP_ASSIGNMENT_SINCE {
+            JoinGroupResponse { skip_assignment: self.is_leader(id), ..self.joined(id) }
+        } else {
+            // An old leader hears of the id it had, so that it takes itself for a follower and assigns nothing.
+            JoinGroupResponse { leader: led_by, members: Vec::new(), ..self.joined(id) }
+        };
+        turn.reply(joining.ticket, Reply::Join(reply));
+    }
+}
+
+fn fenced(member: Str) -> Reply {
+    let Reply::Join(reply) = refusal(member, ErrorCode::FencedInstanceId) else { unreachable!("a refused join") };
+    Reply::Join(JoinGroupResponse { protocol_name: None, ..reply })
+}

@@ -1,0 +1,100 @@
+//! The way to every group: finds the partition of its id, and the shard that coordinates it.
+
+use super::machine::GroupMachine;
+use super::request::{Reply, Request};
+use super::settings::TOPIC;
+use crate::config::BrokerConfig;
+use crate::coordinator::{self, Coordinators, Scene, java_hash};
+use crate::metadata::Image;
+use odradek_protocol::error::ErrorCode;
+use odradek_shards::Shards;
+use odradek_shards::types::{NodeId, PartitionIndex, TopicPartition};
+
+/// A shard's way to the groups, on its way to the shard's thread.
+pub struct Berth(coordinator::Berth<GroupMachine>);
+
+/// One per shard, by index.
+pub fn mesh(shards: u16) -> Vec<Berth> {
+    coordinator::mesh(shards).into_iter().map(Berth).collect()
+}
+
+impl Berth {
+    pub fn attach(self, node: NodeId) -> Groups {
+        Groups { coordinators: self.0.attach(node) }
+    }
+}
+
+/// What a shard asks groups through, and coordinates its own with; clones share it.
+#[derive(Clone)]
+pub struct Groups {
+    coordinators: Coordinators<GroupMachine>,
+}
+
+impl Groups {
+    /// Starts to serve.
+    pub fn open(&self, shards: Shards) {
+        self.coordinators.open(shards);
+    }
+
+    /// Another image or configuration is in force.
+    pub fn publish(&self, scene: &Scene) {
+        self.coordinators.publish(scene);
+    }
+
+    /// Ends all coordinators here: requests that wait are answered.
+    pub fn close(&self) {
+        self.coordinators.close();
+    }
+
+    /// Asks the coordinator of `group`; the request is on its way when this returns.
+    pub fn ask(
+        &self,
+        (image, config): (&Image, &BrokerConfig),
+        group: &str,
+        request: Request,
+    ) -> impl Future<Output = Reply> + use<> {
+        let checked = request.check(config);
+        let refusal = request.refusal(checked.err().unwrap_or(ErrorCode::NotCoordinator));
+        let partition = checked.ok().and_then(|()| partition_of(image, group));
+        let asked = partition.map(|partition| self.coordinators.ask(partition, request));
+        async move {
+            match asked {
+                Some(asked) => asked.await.unwrap_or(refusal),
+                None => refusal,
+            }
+        }
+    }
+
+    /// Asks the coordinators of all partitions.
+    pub fn ask_all(&self, image: &Image, request: &Request) -> impl Future<Output = Vec<Reply>> + use<> {
+        let partitions: Vec<_> = image.topics().by_name(TOPIC).into_iter().flat_map(partitions).collect();
+        let refusal = GroupMachine::refusal(request);
+        let asked: Vec<_> =
+            partitions.into_iter().map(|partition| self.coordinators.ask(partition, request.clone())).collect();
+        async move {
+            let mut replies = Vec::with_capacity(asked.len());
+            for reply in asked {
+                replies.push(reply.await.unwrap_or_else(|| refusal.clone()));
+            }
+            replies
+        }
+    }
+}
+
+impl GroupMachine {
+    fn refusal(request: &Request) -> Reply {
+        request.refusal(ErrorCode::NotCoordinator)
+    }
+}
+
+fn partitions(topic: &crate::metadata::topics::TopicImage) -> impl Iterator<Item = TopicPartition> {
+    topic.partitions().map(|(partition, _)| TopicPartition { topic: topic.id, partition })
+}
+
+/// Where a group lives; none before the topic is there.
+pub fn partition_of(image: &Image, group: &str) -> Option<TopicPartition> {
+    let topic = image.topics().by_name(TOPIC)?;
+    let count = i32::try_from(topic.partition_count()).ok().filter(|count| *count > 0)?;
+    let partition = PartitionIndex(java_hash::partition_of(group, count));
+    Some(TopicPartition { topic: topic.id, partition })
+}

@@ -1,0 +1,25 @@
+//! How much clients can make a coordinator remember.
+
+/// Bytes of a string in a record's key, and in the values without compact lengths.
+pub const STRING_BYTES_MAX: usize = i16::MAX as usize;
+
+/// Groups of one partition of `__consumer_offsets`.
+pub const GROUPS_MAX: usize = 100_000;
+
+/// Members of one group that were given an id and have not come back with it.
+pub const PENDING_MEMBERS_MAX: usize = 10_000;
+
+/// Protocols a member of a classic group may offer.
+pub const PROTOCOLS_MAX: usize = 64;
+
+/// Records that one round of expiry writes at most in one turn.
+pub const EXPIRED_PER_TURN_MAX: usize = 1_000;
+
+const _: () = assert!(EXPIRED_PER_TURN_MAX > 0);
+
+/// Bytes of the topic names that one member of a consumer group subscribes to.
+pub const SUBSCRIPTION_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of a regular expression, and of the program it is compiled to.
+pub const REGEX_BYTES_MAX: usize = 4096;
+pub const REGEX_PROGRAM_BYTES_MAX: usize = 1 << 20;

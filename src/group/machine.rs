@@ -1,0 +1,264 @@
+//! The state of one partition of `__consumer_offsets`: its groups and their offsets. Leads every event to its place.
+
+use super::classic::ClassicGroup;
+use super::classic::join::Joining;
+use super::classic::leave::refuse_all;
+use super::group::{Group, Groups};
+use super::limits::GROUPS_MAX;
+use super::offsets::{Offsets, Round};
+use super::record::GroupRecord;
+use super::request::{Client, Reply, Request};
+use super::settings::{TOPIC, milliseconds, retention_check_interval};
+use super::timer::Timer;
+use crate::config::BrokerConfig;
+use crate::coordinator::{Machine, RawRecord, Scene, Source, Ticket, Turn};
+use odradek_protocol::codec::DecodeError;
+use odradek_protocol::error::ErrorCode;
+use odradek_protocol::messages::{HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, SyncGroupRequest};
+use odradek_protocol::primitives::Str;
+use odradek_shards::record::Codec;
+use odradek_shards::types::ProducerId;
+
+pub struct GroupMachine {
+    pub(super) groups: Groups,
+    pub(super) offsets: Offsets,
+    pub(super) round: Round,
+    scene: Scene,
+}
+
+impl Machine for GroupMachine {
+    type Request = Request;
+    type Reply = Reply;
+    type Record = GroupRecord;
+    type Timer = Timer;
+
+    const TOPIC: &'static str = TOPIC;
+
+    fn new(scene: &Scene) -> Self {
+        Self { groups: Groups::new(), offsets: Offsets::default(), round: Round::default(), scene: scene.clone() }
+    }
+
+    fn codec(scene: &Scene) -> Codec {
+        match scene.config.groups.offsets_topic_compression_codec {
+            1 => Codec::Gzip,
+            2 => Codec::Snappy,
+            3 => Codec::Lz4,
+            4 => Codec::Zstd,
+            _ => Codec::None,
+        }
+    }
+
+    fn encode(record: &GroupRecord) -> RawRecord {
+        record.encode()
+    }
+
+    fn decode(raw: RawRecord) -> Result<Option<GroupRecord>, DecodeError> {
+        GroupRecord::decode(raw)
+    }
+
+    fn replay(&mut self, record: GroupRecord, source: Source) {
+        match record {
+            GroupRecord::Offset(key, value) => {
+                if value.is_some() {
+                    self.classic_or_new(&key.group, value.as_ref().map_or(-1, |value| value.commit_timestamp));
+                }
+                self.offsets.replay(&key, value.as_ref(), source);
+            }
+            GroupRecord::Classic(id, Some(value)) => {
+                let id = id.detached();
+                let group = ClassicGroup::from_record(id.clone(), &value);
+                self.groups.insert(id, Group::Classic(Box::new(group)));
+            }
+            GroupRecord::Classic(id, None) => {
+                self.groups.remove(&id);
+            }
+            _ => {}
+        }
+    }
+
+    fn end_transaction(&mut self, producer: ProducerId, committed: bool) {
+        self.offsets.end_transaction(producer, committed);
+    }
+
+    fn begin(&mut self, turn: &mut Turn<'_, Self>) {
+        let size_max = self.config().groups.group_max_size;
+        for group in self.groups.values_mut() {
+            match group {
+                Group::Classic(group) => group.loaded(turn, size_max),
+            }
+        }
+        turn.schedule(Timer::Expiry, retention_check_interval(self.config()));
+    }
+
+    fn handle(&mut self, turn: &mut Turn<'_, Self>, ticket: Ticket, request: Request) {
+        let reply = match request {
+            Request::Join { version, client, request } => {
+                return self.join(turn, ticket, version, &client, &request);
+            }
+            Request::Sync(request) => return self.sync(turn, ticket, &request),
+            Request::Heartbeat(request) => Reply::Heartbeat(self.heartbeat(turn, &request)),
+            Request::Leave { group, members } => Reply::Leave(match self.classic_mut(&group) {
+                Some(group) => group.leave(turn, &members),
+                None => refuse_all(&members, ErrorCode::UnknownMemberId),
+            }),
+            Request::CommitOffsets { version, request } => {
+                Reply::CommitOffsets(self.commit_offsets(turn, version, &request))
+            }
+            Request::FetchOffsets { require_stable, request } => {
+                Reply::FetchOffsets(self.fetch_offsets(require_stable, &request))
+            }
+            Request::DeleteOffsets(request) => Reply::DeleteOffsets(self.delete_offsets(turn, &request)),
+            Request::DescribeClassic { version, group } => {
+                Reply::DescribeClassic(self.describe_classic(version, &group))
+            }
+            Request::List { states, types } => Reply::List(Ok(self.list(&states, &types))),
+            Request::Delete { group } => Reply::Delete(self.delete(turn, &group)),
+        };
+        turn.reply(ticket, reply);
+    }
+
+    fn expire(&mut self, turn: &mut Turn<'_, Self>, timer: Timer) {
+        match timer {
+            Timer::Expiry => self.expire_offsets(turn),
+            Timer::Heartbeat { group, member } => {
+                if let Some(group) = self.classic_mut(&group) {
+                    group.session_expired(turn, &member);
+                }
+            }
+            Timer::Join { group } => {
+                if let Some(group) = self.classic_mut(&group) {
+                    group.join_expired(turn);
+                }
+            }
+            Timer::Sync { group } => {
+                if let Some(group) = self.classic_mut(&group) {
+                    group.sync_expired(turn);
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, turn: &mut Turn<'_, Self>, scene: &Scene) {
+        self.scene = scene.clone();
+        if !scene.deleted_topics.is_empty() {
+            self.forget_topics(turn, &scene.deleted_topics);
+        }
+    }
+
+    fn resign(&mut self, turn: &mut Turn<'_, Self>) {
+        const ERROR: ErrorCode = ErrorCode::NotCoordinator;
+        for group in self.groups.values_mut() {
+            match group {
+                Group::Classic(group) => {
+                    let (joins, syncs) = group.take_waiting();
+                    joins
+                        .into_iter()
+                        .for_each(|(id, ticket)| turn.reply(ticket, super::classic::join::refusal(id, ERROR)));
+                    syncs.into_iter().for_each(|ticket| turn.reply(ticket, super::classic::sync::refusal(ERROR)));
+                }
+            }
+        }
+    }
+
+    fn refuse(request: &Request, error: ErrorCode) -> Reply {
+        match request {
+            // Members of a group that is being loaded stay calm.
+            Request::Heartbeat(_) if error == ErrorCode::CoordinatorLoadInProgress => {
+                Reply::Heartbeat(HeartbeatResponse::default())
+            }
+            _ => request.refusal(error),
+        }
+    }
+
+    fn undo(reply: Reply, error: ErrorCode) -> Reply {
+        reply.undone(error)
+    }
+}
+
+impl GroupMachine {
+    pub(super) fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    pub(super) fn config(&self) -> &BrokerConfig {
+        &self.scene.config
+    }
+
+    /// No new group is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.groups.len() >= GROUPS_MAX
+    }
+
+    pub(super) fn classic_mut(&mut self, id: &str) -> Option<&mut ClassicGroup> {
+        match self.groups.get_mut(id)? {
+            Group::Classic(group) => Some(group),
+        }
+    }
+
+    /// A group that only commits offsets is a classic one without members.
+    fn classic_or_new(&mut self, id: &Str, since_ms: i64) {
+        if !self.groups.contains_key(id) {
+            let id = id.detached();
+            let group = ClassicGroup::new(id.clone(), odradek_shards::types::Timestamp(since_ms));
+            self.groups.insert(id, Group::Classic(Box::new(group)));
+        }
+    }
+
+    fn join(
+        &mut self,
+        turn: &mut Turn<'_, Self>,
+        ticket: Ticket,
+        version: i16,
+        client: &Client,
+        request: &JoinGroupRequest,
+    ) {
+        let id = &request.group_id;
+        let is_new = !self.groups.contains_key(id);
+        let refusal = match () {
+            () if is_new && !request.member_id.is_empty() => Some(ErrorCode::UnknownMemberId),
+            () if is_new && self.is_full() => Some(ErrorCode::CoordinatorNotAvailable),
+            () => None,
+        };
+        if let Some(error) = refusal {
+            return turn.reply(ticket, super::classic::join::refusal(request.member_id.clone(), error));
+        }
+        self.classic_or_new(id, turn.moment.wall.0);
+        let joining = Joining {
+            ticket,
+            version,
+            client,
+            request,
+            initial_delay: milliseconds(self.config().groups.group_initial_rebalance_delay_ms),
+            size_max: self.config().groups.group_max_size,
+        };
+        let group = self.classic_mut(id).expect("it is there or has just been made");
+        group.join(turn, joining);
+        if is_new && turn.records().next().is_none() {
+            turn.keep(group.to_record());
+        }
+    }
+
+    fn sync(&mut self, turn: &mut Turn<'_, Self>, ticket: Ticket, request: &SyncGroupRequest) {
+        match self.classic_mut(&request.group_id) {
+            Some(group) => group.sync(turn, ticket, request),
+            None => turn.reply(ticket, super::classic::sync::refusal(ErrorCode::UnknownMemberId)),
+        }
+    }
+
+    fn heartbeat(&mut self, turn: &mut Turn<'_, Self>, request: &HeartbeatRequest) -> HeartbeatResponse {
+        let beat = match self.classic_mut(&request.group_id) {
+            Some(group) => group.heartbeat(turn, request),
+            None => Err(ErrorCode::UnknownMemberId),
+        };
+        HeartbeatResponse { error_code: beat.err().map_or(0, ErrorCode::code), ..Default::default() }
+    }
+
+    /// What must hold after every turn.
+    pub fn check(&self) {
+        for group in self.groups.values() {
+            match group {
+                Group::Classic(group) => group.check(),
+            }
+        }
+    }
+}

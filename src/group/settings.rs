@@ -1,0 +1,23 @@
+//! What the configuration says of groups, in the units that are reckoned with here.
+
+use crate::config::BrokerConfig;
+use std::time::Duration;
+
+/// The topic that holds every group.
+pub const TOPIC: &str = "__consumer_offsets";
+
+/// How long a member that joined for the first time is kept without a sign of life.
+pub const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// A timeout as clients and settings give it; a negative one is over at once.
+pub fn milliseconds(value: i32) -> Duration {
+    Duration::from_millis(u64::try_from(value).unwrap_or(0))
+}
+
+pub fn offsets_retention_ms(config: &BrokerConfig) -> i64 {
+    i64::from(config.groups.offsets_retention_minutes) * 60_000
+}
+
+pub fn retention_check_interval(config: &BrokerConfig) -> Duration {
+    Duration::from_millis(u64::try_from(config.groups.offsets_retention_check_interval_ms).unwrap_or(1).max(1))
+}

@@ -1,0 +1,15 @@
+//! The deadlines a group coordinator keeps; each has at most one at a time.
+
+use odradek_protocol::primitives::Str;
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Timer {
+    /// Offsets and empty groups are looked through.
+    Expiry,
+    /// A member of a classic group must have been heard of.
+    Heartbeat { group: Str, member: Str },
+    /// The members of a classic group must have joined.
+    Join { group: Str },
+    /// The members of a classic group must have asked for their assignment.
+    Sync { group: Str },
+}
