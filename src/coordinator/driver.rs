@@ -96,6 +96,8 @@ struct Room<M: Machine> {
     runtime: RefCell<Option<Runtime<M>>>,
     asked: RefCell<HashMap<Ticket, AskEnvelope<M>>>,
     next_ticket: Cell<u64>,
+    /// Counts the states there were.
+    generation: Cell<u64>,
     is_gone: Cell<bool>,
 }
 
@@ -170,6 +172,7 @@ impl<M: Machine> House<M> {
             runtime: RefCell::default(),
             asked: RefCell::default(),
             next_ticket: Cell::default(),
+            generation: Cell::default(),
             is_gone: Cell::default(),
         });
         self.rooms.borrow_mut().insert(index, room.clone());
@@ -266,12 +269,17 @@ impl<M: Machine> House<M> {
 
     /// Lets go what may leave, begins the next append, and wakes the clock when a deadline came nearer.
     fn turned(self: &Rc<Self>, room: &Rc<Room<M>>) {
-        let (released, append, deadline) = {
+        let (released, append, deadline, is_broken) = {
             let mut runtime = room.runtime.borrow_mut();
             let Some(runtime) = runtime.as_mut() else { return };
-            (runtime.released(), runtime.begin_append(), runtime.next_deadline())
+            let is_broken = runtime.is_broken();
+            let append = if is_broken { None } else { runtime.begin_append() };
+            (runtime.released(), append, runtime.next_deadline(), is_broken)
         };
         room.answer(released);
+        if is_broken {
+            return self.undo(room, AppendError::BatchTooLarge);
+        }
         if let Some(records) = append {
             spawn_in(Class::Data, self.clone().append(room.clone(), records));
         }
@@ -282,6 +290,7 @@ impl<M: Machine> House<M> {
 
     async fn append(self: Rc<Self>, room: Rc<Room<M>>, records: Vec<RawRecord>) {
         let batch = self.batch(&records);
+        let generation = room.generation.get();
         let part = AppendPart {
             partition: room.partition,
             batch,
@@ -294,6 +303,8 @@ impl<M: Machine> House<M> {
             _ => Err(Unavailable::ShuttingDown.into()),
         };
         match result {
+            // The state that decided this has gone, and its requests are answered.
+            _ if room.generation.get() != generation => {}
             Ok(_) => {
                 if let Some(runtime) = room.runtime.borrow_mut().as_mut() {
                     runtime.appended();
@@ -389,6 +400,7 @@ impl<M: Machine> Room<M> {
 
     fn end(&self, error: ErrorCode) {
         let ended = self.runtime.borrow_mut().take();
+        self.generation.set(self.generation.get() + 1);
         if let Some(runtime) = ended {
             self.answer(runtime.resign(moment(), error));
             assert!(self.asked.borrow().is_empty(), "who resigns answers every request");

@@ -22,6 +22,7 @@ pub struct Runtime<M: Machine> {
     /// Replies of the append under way.
     flying: Option<Vec<(Ticket, M::Reply)>>,
     released: Vec<(Ticket, M::Reply)>,
+    is_broken: bool,
 }
 
 /// What one turn decided.
@@ -42,6 +43,7 @@ impl<M: Machine> Runtime<M> {
             waiting: VecDeque::new(),
             flying: None,
             released: Vec::new(),
+            is_broken: false,
         };
         runtime.turn(moment, |machine, turn| machine.begin(turn));
         runtime
@@ -102,6 +104,11 @@ impl<M: Machine> Runtime<M> {
         self.released.extend(replies);
     }
 
+    /// The state has what no batch can hold: it must be read again.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     /// Replies that may leave.
     pub fn released(&mut self) -> Vec<(Ticket, M::Reply)> {
         std::mem::take(&mut self.released)
@@ -130,6 +137,7 @@ impl<M: Machine> Runtime<M> {
         let records: Vec<RawRecord> = wished.iter().map(|wish| M::encode(&wish.record)).collect();
         let bytes = records.iter().map(size).sum();
         if bytes > self.batch_bytes_max {
+            self.is_broken |= wished.iter().any(|wish| !wish.is_replayed);
             let refused = replies.into_iter().map(|(ticket, reply)| (ticket, M::undo(reply, TOO_LARGE)));
             return self.park(refused.collect());
         }

@@ -1,10 +1,10 @@
 //! What is refused before any coordinator is asked: empty ids, texts no record holds, timeouts out of bounds.
 
-use super::limits::{PROTOCOLS_MAX, STRING_BYTES_MAX};
+use super::limits::{ASSIGNMENT_BYTES_MAX, METADATA_BYTES_MAX, PROTOCOLS_MAX, STRING_BYTES_MAX};
 use super::request::Request;
 use crate::config::BrokerConfig;
 use odradek_protocol::error::ErrorCode;
-use odradek_protocol::messages::JoinGroupRequest;
+use odradek_protocol::messages::{JoinGroupRequest, SyncGroupRequest};
 use odradek_protocol::primitives::Str;
 
 impl Request {
@@ -14,11 +14,15 @@ impl Request {
                 not_empty(&request.group_id)?;
                 check_join(request, config)
             }
-            Self::Sync(request) => not_empty(&request.group_id),
+            Self::Sync(request) => {
+                not_empty(&request.group_id)?;
+                check_sync(request)
+            }
             Self::Heartbeat(request) => not_empty(&request.group_id),
             Self::Leave { group, .. } => not_empty(group),
             Self::DeleteOffsets(request) => not_empty(&request.group_id),
             Self::CommitOffsets { request, .. } => fits(&request.group_id, ErrorCode::InvalidGroupId),
+            Self::ConsumerHeartbeat { .. } | Self::DescribeConsumer { .. } => Ok(()),
             Self::FetchOffsets { .. } | Self::DescribeClassic { .. } | Self::List { .. } | Self::Delete { .. } => {
                 Ok(())
             }
@@ -32,7 +36,8 @@ fn check_join(request: &JoinGroupRequest, config: &BrokerConfig) -> Result<(), E
     if !allowed.contains(&request.session_timeout_ms) {
         return Err(ErrorCode::InvalidSessionTimeout);
     }
-    if request.protocols.len() > PROTOCOLS_MAX {
+    let metadata_bytes: usize = request.protocols.iter().map(|protocol| protocol.metadata.len()).sum();
+    if request.protocols.len() > PROTOCOLS_MAX || metadata_bytes > METADATA_BYTES_MAX {
         return Err(ErrorCode::InconsistentGroupProtocol);
     }
     let names = request.protocols.iter().map(|protocol| &protocol.name);
@@ -41,6 +46,12 @@ fn check_join(request: &JoinGroupRequest, config: &BrokerConfig) -> Result<(), E
         fits(text, ErrorCode::InvalidRequest)?;
     }
     Ok(())
+}
+
+/// More than a record can hold is refused as Kafka refuses it.
+fn check_sync(request: &SyncGroupRequest) -> Result<(), ErrorCode> {
+    let bytes: usize = request.assignments.iter().map(|given| given.assignment.len()).sum();
+    if bytes > ASSIGNMENT_BYTES_MAX { Err(ErrorCode::UnknownServerError) } else { Ok(()) }
 }
 
 fn not_empty(group: &Str) -> Result<(), ErrorCode> {

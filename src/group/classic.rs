@@ -113,22 +113,6 @@ impl ClassicGroup {
         }
     }
 
-    pub fn state(&self) -> State {
-        self.state
-    }
-
-    pub fn generation(&self) -> i32 {
-        self.generation
-    }
-
-    pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
-        self.members.values()
-    }
-
-    pub fn leader(&self) -> Option<&Str> {
-        self.leader.as_ref()
-    }
-
     fn is_leader(&self, member: &str) -> bool {
         self.leader.as_deref() == Some(member)
     }
@@ -221,5 +205,24 @@ impl ClassicGroup {
         assert!(self.static_members.values().all(is_member) && self.pending_syncs.iter().all(is_member));
         assert!(!self.pending_members.iter().any(is_member), "a pending member is none yet");
         assert!(self.members.values().all(|member| member.joining.is_none() || member.syncing.is_none()));
+    }
+}
+
+#[cfg(test)]
+impl ClassicGroup {
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    pub fn generation(&self) -> i32 {
+        self.generation
+    }
+
+    pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
+        self.members.values()
+    }
+
+    pub fn leader(&self) -> Option<&Str> {
+        self.leader.as_ref()
     }
 }

@@ -12,6 +12,12 @@ pub const PENDING_MEMBERS_MAX: usize = 10_000;
 /// Protocols a member of a classic group may offer.
 pub const PROTOCOLS_MAX: usize = 64;
 
+/// Bytes of metadata that one member of a classic group offers, over all its protocols.
+pub const METADATA_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of the assignments that a leader hands in: with the metadata they have to fit into one batch.
+pub const ASSIGNMENT_BYTES_MAX: usize = 1_000_000;
+
 /// Records that one round of expiry writes at most in one turn.
 pub const EXPIRED_PER_TURN_MAX: usize = 1_000;
 

@@ -1,6 +1,6 @@
 //! ListGroups: the groups of one partition that pass the filters.
 
-use super::group::Group;
+use super::kind::Group;
 use super::machine::GroupMachine;
 use odradek_protocol::messages::list_groups_response::ListedGroup;
 use odradek_protocol::primitives::Str;
@@ -13,6 +13,7 @@ impl GroupMachine {
         };
         let listed = self.groups.values().map(|group| match group {
             Group::Classic(group) => group.list(),
+            Group::Consumer(group) => group.list(),
         });
         listed.filter(|group| passes(states, &group.group_state) && passes(types, &group.group_type)).collect()
     }

@@ -3,12 +3,13 @@
 use super::classic::ClassicGroup;
 use super::classic::join::Joining;
 use super::classic::leave::refuse_all;
-use super::group::{Group, Groups};
+use super::consumer::ConsumerGroup;
+use super::kind::{Group, Groups};
 use super::limits::GROUPS_MAX;
 use super::offsets::{Offsets, Round};
-use super::record::GroupRecord;
+use super::record::{GroupRecord, Member};
 use super::request::{Client, Reply, Request};
-use super::settings::{TOPIC, milliseconds, retention_check_interval};
+use super::settings::{TOPIC, milliseconds, of_group, retention_check_interval};
 use super::timer::Timer;
 use crate::config::BrokerConfig;
 use crate::coordinator::{Machine, RawRecord, Scene, Source, Ticket, Turn};
@@ -24,6 +25,8 @@ pub struct GroupMachine {
     pub(super) offsets: Offsets,
     pub(super) round: Round,
     scene: Scene,
+    /// Counts the images seen.
+    metadata_version: u64,
 }
 
 impl Machine for GroupMachine {
@@ -35,7 +38,13 @@ impl Machine for GroupMachine {
     const TOPIC: &'static str = TOPIC;
 
     fn new(scene: &Scene) -> Self {
-        Self { groups: Groups::new(), offsets: Offsets::default(), round: Round::default(), scene: scene.clone() }
+        Self {
+            groups: Groups::new(),
+            offsets: Offsets::default(),
+            round: Round::default(),
+            scene: scene.clone(),
+            metadata_version: 0,
+        }
     }
 
     fn codec(scene: &Scene) -> Codec {
@@ -70,9 +79,11 @@ impl Machine for GroupMachine {
                 self.groups.insert(id, Group::Classic(Box::new(group)));
             }
             GroupRecord::Classic(id, None) => {
-                self.groups.remove(&id);
+                if let Some(Group::Classic(_)) = self.groups.get(&id) {
+                    self.groups.remove(&id);
+                }
             }
-            _ => {}
+            other => self.replay_consumer(other),
         }
     }
 
@@ -85,8 +96,12 @@ impl Machine for GroupMachine {
         for group in self.groups.values_mut() {
             match group {
                 Group::Classic(group) => group.loaded(turn, size_max),
+                Group::Consumer(_) => {}
             }
         }
+        let consumers = self.groups.iter().filter(|(_, group)| matches!(group, Group::Consumer(_)));
+        let consumers: Vec<Str> = consumers.map(|(id, _)| id.clone()).collect();
+        consumers.iter().for_each(|id| self.consumer_group_loaded(turn, id));
         turn.schedule(Timer::Expiry, retention_check_interval(self.config()));
     }
 
@@ -111,6 +126,10 @@ impl Machine for GroupMachine {
             Request::DescribeClassic { version, group } => {
                 Reply::DescribeClassic(self.describe_classic(version, &group))
             }
+            Request::ConsumerHeartbeat { client, request, .. } => {
+                Reply::ConsumerHeartbeat(self.consumer_heartbeat(turn, &client, &request))
+            }
+            Request::DescribeConsumer { group } => Reply::DescribeConsumer(self.describe_consumer(&group)),
             Request::List { states, types } => Reply::List(Ok(self.list(&states, &types))),
             Request::Delete { group } => Reply::Delete(self.delete(turn, &group)),
         };
@@ -120,6 +139,8 @@ impl Machine for GroupMachine {
     fn expire(&mut self, turn: &mut Turn<'_, Self>, timer: Timer) {
         match timer {
             Timer::Expiry => self.expire_offsets(turn),
+            Timer::Session { group, member } => self.consumer_session_expired(turn, &group, &member),
+            Timer::Rebalance { group, member } => self.consumer_rebalance_expired(turn, &group, &member),
             Timer::Heartbeat { group, member } => {
                 if let Some(group) = self.classic_mut(&group) {
                     group.session_expired(turn, &member);
@@ -139,6 +160,9 @@ impl Machine for GroupMachine {
     }
 
     fn publish(&mut self, turn: &mut Turn<'_, Self>, scene: &Scene) {
+        if self.scene.image.offset() != scene.image.offset() {
+            self.metadata_version += 1;
+        }
         self.scene = scene.clone();
         if !scene.deleted_topics.is_empty() {
             self.forget_topics(turn, &scene.deleted_topics);
@@ -156,6 +180,7 @@ impl Machine for GroupMachine {
                         .for_each(|(id, ticket)| turn.reply(ticket, super::classic::join::refusal(id, ERROR)));
                     syncs.into_iter().for_each(|ticket| turn.reply(ticket, super::classic::sync::refusal(ERROR)));
                 }
+                Group::Consumer(_) => {}
             }
         }
     }
@@ -176,6 +201,107 @@ impl Machine for GroupMachine {
 }
 
 impl GroupMachine {
+    pub(super) fn consumer(&self, id: &str) -> Option<&ConsumerGroup> {
+        match self.groups.get(id)? {
+            Group::Consumer(group) => Some(group),
+            Group::Classic(_) => None,
+        }
+    }
+
+    pub(super) fn consumer_mut(&mut self, id: &str) -> Option<&mut ConsumerGroup> {
+        match self.groups.get_mut(id)? {
+            Group::Consumer(group) => Some(group),
+            Group::Classic(_) => None,
+        }
+    }
+
+    /// Records something that is true at once: later decisions of the turn build on it.
+    pub(super) fn apply(&mut self, turn: &mut Turn<'_, Self>, record: GroupRecord) {
+        self.replay(record.clone(), Source { position: 0, producer: None });
+        turn.keep(record);
+    }
+
+    fn replay_consumer(&mut self, record: GroupRecord) {
+        match record {
+            GroupRecord::ConsumerEpoch(id, Some(value)) => self.consumer_or_new(&id).replay_epoch(&value),
+            GroupRecord::ConsumerEpoch(id, None) => {
+                if self.consumer(&id).is_some() {
+                    self.groups.remove(&id);
+                }
+            }
+            GroupRecord::ConsumerMember(Member { group, member }, Some(value)) => {
+                self.consumer_or_new(&group).replay_member(&member, Some(&value));
+            }
+            GroupRecord::TargetEpoch(id, Some(value)) => self.consumer_or_new(&id).replay_target_epoch(Some(&value)),
+            GroupRecord::TargetMember(Member { group, member }, Some(value)) => {
+                self.consumer_or_new(&group).replay_target(&member, Some(&value));
+            }
+            GroupRecord::CurrentMember(Member { group, member }, Some(value)) => {
+                self.consumer_or_new(&group).replay_current(&member, Some(&value));
+            }
+            GroupRecord::RegularExpression { group, expression, resolved: Some(resolved) } => {
+                self.consumer_or_new(&group).replay_regex(&expression, Some(&resolved));
+            }
+            other => self.replay_consumer_tombstone(&other),
+        }
+    }
+
+    fn replay_consumer_tombstone(&mut self, record: &GroupRecord) {
+        match record {
+            GroupRecord::ConsumerMember(at, None) => {
+                self.consumer_mut(&at.group).into_iter().for_each(|group| group.replay_member(&at.member, None));
+            }
+            GroupRecord::TargetMember(at, None) => {
+                self.consumer_mut(&at.group).into_iter().for_each(|group| group.replay_target(&at.member, None));
+            }
+            GroupRecord::CurrentMember(at, None) => {
+                self.consumer_mut(&at.group).into_iter().for_each(|group| group.replay_current(&at.member, None));
+            }
+            GroupRecord::TargetEpoch(id, None) => {
+                self.consumer_mut(id).into_iter().for_each(|group| group.replay_target_epoch(None));
+            }
+            GroupRecord::RegularExpression { group, expression, resolved: None } => {
+                self.consumer_mut(group).into_iter().for_each(|group| group.replay_regex(expression, None));
+            }
+            _ => {}
+        }
+    }
+
+    /// A classic group of that name, which can only have offsets, gives way.
+    fn consumer_or_new(&mut self, id: &Str) -> &mut ConsumerGroup {
+        if self.consumer(id).is_none() {
+            let id = id.detached();
+            self.groups.insert(id.clone(), Group::Consumer(Box::new(ConsumerGroup::new(id))));
+        }
+        self.consumer_mut(id).expect("it is there or has just been made")
+    }
+
+    fn retire_empty_consumer_group(&mut self, turn: &mut Turn<'_, Self>, id: &Str) {
+        if let Some(group) = self.consumer(id).filter(|group| group.is_empty()) {
+            let records = group.tombstones();
+            records.into_iter().for_each(|record| self.apply(turn, record));
+        }
+    }
+
+    pub(super) fn metadata_version(&self) -> u64 {
+        self.metadata_version
+    }
+
+    pub(super) fn session_timeout(&self, group: &str) -> std::time::Duration {
+        let broker = self.config().groups.group_consumer_session_timeout_ms;
+        milliseconds(of_group(&self.scene.image, group, "consumer.session.timeout.ms", broker))
+    }
+
+    pub(super) fn heartbeat_interval_ms(&self, group: &str) -> i32 {
+        let broker = self.config().groups.group_consumer_heartbeat_interval_ms;
+        of_group(&self.scene.image, group, "consumer.heartbeat.interval.ms", broker)
+    }
+
+    pub(super) fn assignment_interval_ms(&self, group: &str) -> i32 {
+        let broker = self.config().groups.group_consumer_assignment_interval_ms;
+        of_group(&self.scene.image, group, "consumer.assignment.interval.ms", broker)
+    }
+
     pub(super) fn scene(&self) -> &Scene {
         &self.scene
     }
@@ -192,6 +318,7 @@ impl GroupMachine {
     pub(super) fn classic_mut(&mut self, id: &str) -> Option<&mut ClassicGroup> {
         match self.groups.get_mut(id)? {
             Group::Classic(group) => Some(group),
+            Group::Consumer(_) => None,
         }
     }
 
@@ -213,9 +340,11 @@ impl GroupMachine {
         request: &JoinGroupRequest,
     ) {
         let id = &request.group_id;
+        self.retire_empty_consumer_group(turn, id);
         let is_new = !self.groups.contains_key(id);
         let refusal = match () {
             () if is_new && !request.member_id.is_empty() => Some(ErrorCode::UnknownMemberId),
+            () if self.consumer(id).is_some() => Some(ErrorCode::InconsistentGroupProtocol),
             () if is_new && self.is_full() => Some(ErrorCode::CoordinatorNotAvailable),
             () => None,
         };
@@ -258,6 +387,7 @@ impl GroupMachine {
         for group in self.groups.values() {
             match group {
                 Group::Classic(group) => group.check(),
+                Group::Consumer(group) => group.check(),
             }
         }
     }

@@ -3,14 +3,17 @@
 //! ```text
 //! handlers -> Groups (driver.rs) -> the partition's shard -> GroupMachine (machine.rs)
 //!   classic/    JoinGroup, SyncGroup, Heartbeat, LeaveGroup: the state lives in memory, a generation is recorded whole
+//!   consumer/   ConsumerGroupHeartbeat (KIP-848): every change of the state is a record; assignor/ says who gets what
 //!   offsets/    commits, fetches, deletion, expiry: the records are the state
 //! ```
 
+mod assignor;
 mod check;
 mod classic;
+mod consumer;
 mod describe;
 pub mod driver;
-mod group;
+mod kind;
 mod limits;
 mod list;
 mod machine;
@@ -21,6 +24,7 @@ mod request;
 mod settings;
 mod timer;
 
+pub use consumer::validate::validate as validate_heartbeat;
 pub use driver::{Berth, Groups, mesh};
 pub use machine::GroupMachine;
 pub use request::{Client, Reply, Request};

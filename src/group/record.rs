@@ -7,10 +7,10 @@ use odradek_protocol::primitives::Str;
 use odradek_protocol::records::group::{
     ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue, ConsumerGroupMemberMetadataKey,
     ConsumerGroupMemberMetadataValue, ConsumerGroupMetadataKey, ConsumerGroupMetadataValue,
-    ConsumerGroupPartitionMetadataKey, ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue,
-    ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue,
-    ConsumerGroupTargetAssignmentMetadataKey, ConsumerGroupTargetAssignmentMetadataValue, GroupMetadataKey,
-    GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
+    ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue, ConsumerGroupTargetAssignmentMemberKey,
+    ConsumerGroupTargetAssignmentMemberValue, ConsumerGroupTargetAssignmentMetadataKey,
+    ConsumerGroupTargetAssignmentMetadataValue, GroupMetadataKey, GroupMetadataValue, OffsetCommitKey,
+    OffsetCommitValue,
 };
 use odradek_protocol::records::{Keyed, decode_key_type, decode_value, encode_key, encode_value};
 
@@ -20,17 +20,11 @@ pub enum GroupRecord {
     Offset(OffsetCommitKey, Option<OffsetCommitValue>),
     Classic(Str, Option<GroupMetadataValue>),
     ConsumerEpoch(Str, Option<ConsumerGroupMetadataValue>),
-    /// Written by releases before 4.1; here it is only deleted.
-    ConsumerPartitionMetadata(Str),
     ConsumerMember(Member, Option<ConsumerGroupMemberMetadataValue>),
     TargetEpoch(Str, Option<ConsumerGroupTargetAssignmentMetadataValue>),
     TargetMember(Member, Option<ConsumerGroupTargetAssignmentMemberValue>),
     CurrentMember(Member, Option<ConsumerGroupCurrentMemberAssignmentValue>),
-    RegularExpression {
-        group: Str,
-        expression: Str,
-        resolved: Option<ConsumerGroupRegularExpressionValue>,
-    },
+    RegularExpression { group: Str, expression: Str, resolved: Option<ConsumerGroupRegularExpressionValue> },
 }
 
 /// A member in its group.
@@ -58,9 +52,6 @@ impl GroupRecord {
             }
             Self::ConsumerEpoch(group, value) => {
                 raw(&ConsumerGroupMetadataKey { group_id: group.clone() }, value.as_ref(), 0)
-            }
-            Self::ConsumerPartitionMetadata(group) => {
-                raw::<_, OffsetCommitValue>(&ConsumerGroupPartitionMetadataKey { group_id: group.clone() }, None, 0)
             }
             Self::TargetEpoch(group, value) => {
                 raw(&ConsumerGroupTargetAssignmentMetadataKey { group_id: group.clone() }, value.as_ref(), 0)

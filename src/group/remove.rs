@@ -1,6 +1,6 @@
 //! DeleteGroups: a group without members goes, with its offsets.
 
-use super::group::Group;
+use super::kind::Group;
 use super::machine::GroupMachine;
 use super::record::GroupRecord;
 use crate::coordinator::Turn;
@@ -24,6 +24,7 @@ impl Group {
     pub(super) fn tombstones(&self, id: &Str) -> Vec<GroupRecord> {
         match self {
             Self::Classic(_) => vec![GroupRecord::Classic(id.clone(), None)],
+            Self::Consumer(group) => group.tombstones(),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! What a group coordinator is asked, and how it answers: Kafka's own messages, cut down to one group.
 
 use odradek_protocol::error::ErrorCode;
+use odradek_protocol::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
 use odradek_protocol::messages::describe_groups_response::DescribedGroup;
 use odradek_protocol::messages::leave_group_request::MemberIdentity;
 use odradek_protocol::messages::list_groups_response::ListedGroup;
 use odradek_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use odradek_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use odradek_protocol::messages::{
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupResponse, OffsetCommitRequest,
-    OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest, SyncGroupResponse,
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, HeartbeatRequest, HeartbeatResponse,
+    JoinGroupRequest, JoinGroupResponse, LeaveGroupResponse, OffsetCommitRequest, OffsetCommitResponse,
+    OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest, SyncGroupResponse,
 };
 use odradek_protocol::messages::{offset_commit_response, offset_delete_response};
 use odradek_protocol::primitives::Str;
@@ -49,6 +51,15 @@ pub enum Request {
         version: i16,
         group: Str,
     },
+    /// Checked by itself already.
+    ConsumerHeartbeat {
+        version: i16,
+        client: Client,
+        request: ConsumerGroupHeartbeatRequest,
+    },
+    DescribeConsumer {
+        group: Str,
+    },
     /// Of the whole partition.
     List {
         states: Vec<Str>,
@@ -70,6 +81,8 @@ pub enum Reply {
     FetchOffsets(OffsetFetchResponseGroup),
     DeleteOffsets(OffsetDeleteResponse),
     DescribeClassic(DescribedGroup),
+    ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
+    DescribeConsumer(DescribedConsumerGroup),
     List(Result<Vec<ListedGroup>, ErrorCode>),
     Delete(ErrorCode),
 }
@@ -95,6 +108,14 @@ impl Request {
             Self::DescribeClassic { group, .. } => {
                 Reply::DescribeClassic(DescribedGroup { group_id: group.clone(), error_code, ..Default::default() })
             }
+            Self::ConsumerHeartbeat { .. } => {
+                Reply::ConsumerHeartbeat(ConsumerGroupHeartbeatResponse { error_code, ..Default::default() })
+            }
+            Self::DescribeConsumer { group } => Reply::DescribeConsumer(DescribedConsumerGroup {
+                group_id: group.clone(),
+                error_code,
+                ..Default::default()
+            }),
             Self::List { .. } => Reply::List(Err(error)),
             Self::Delete { .. } => Reply::Delete(error),
         }
@@ -132,6 +153,14 @@ impl Reply {
                 Self::DeleteOffsets(OffsetDeleteResponse { error_code: code, ..Default::default() })
             }
             Self::DescribeClassic(reply) if reply.error_code == 0 => Self::DescribeClassic(DescribedGroup {
+                group_id: reply.group_id,
+                error_code: code,
+                ..Default::default()
+            }),
+            Self::ConsumerHeartbeat(reply) if reply.error_code == 0 => {
+                Self::ConsumerHeartbeat(ConsumerGroupHeartbeatResponse { error_code: code, ..Default::default() })
+            }
+            Self::DescribeConsumer(reply) if reply.error_code == 0 => Self::DescribeConsumer(DescribedConsumerGroup {
                 group_id: reply.group_id,
                 error_code: code,
                 ..Default::default()

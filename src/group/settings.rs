@@ -1,6 +1,7 @@
 //! What the configuration says of groups, in the units that are reckoned with here.
 
 use crate::config::BrokerConfig;
+use crate::metadata::{Image, ResourceType};
 use std::time::Duration;
 
 /// The topic that holds every group.
@@ -12,6 +13,12 @@ pub const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// A timeout as clients and settings give it; a negative one is over at once.
 pub fn milliseconds(value: i32) -> Duration {
     Duration::from_millis(u64::try_from(value).unwrap_or(0))
+}
+
+/// A group's own setting, or the broker's.
+pub fn of_group(image: &Image, group: &str, key: &str, broker: i32) -> i32 {
+    let own = image.configs().of(ResourceType::Group, group).get(key);
+    own.and_then(|value| value.parse().ok()).unwrap_or(broker)
 }
 
 pub fn offsets_retention_ms(config: &BrokerConfig) -> i64 {

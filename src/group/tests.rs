@@ -1,7 +1,9 @@
 //! Scenarios as texts: lines with `>` are what happens, the others what comes of it.
 
 mod classic;
+mod consumer;
 mod offsets;
+mod simulation;
 mod stage;
 
 use stage::play;

@@ -12,4 +12,18 @@ pub enum Timer {
     Join { group: Str },
     /// The members of a classic group must have asked for their assignment.
     Sync { group: Str },
+    /// A member of a consumer group must have been heard of.
+    Session { group: Str, member: Str },
+    /// A member of a consumer group must have given back what it is to lose.
+    Rebalance { group: Str, member: Str },
+}
+
+impl Timer {
+    pub fn session(group: &Str, member: &Str) -> Self {
+        Self::Session { group: group.clone(), member: member.clone() }
+    }
+
+    pub fn rebalance(group: &Str, member: &Str) -> Self {
+        Self::Rebalance { group: group.clone(), member: member.clone() }
+    }
 }

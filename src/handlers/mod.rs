@@ -6,6 +6,8 @@ mod alter_configs;
 mod answer;
 mod api_versions;
 mod authorized_operations;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod context;
 mod create_partitions;
 mod create_topics;

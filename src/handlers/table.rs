@@ -3,11 +3,11 @@
 use super::answer::Call;
 use super::context::Context;
 use super::{
-    alter_configs, api_versions, create_partitions, create_topics, delete_groups, delete_records, delete_topics,
-    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_topic_partitions, fetch,
-    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group,
-    list_config_resources, list_groups, list_offsets, metadata, offset_commit, offset_delete, offset_fetch,
-    offset_for_leader_epoch, produce, sync_group,
+    alter_configs, api_versions, consumer_group_describe, consumer_group_heartbeat, create_partitions, create_topics,
+    delete_groups, delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
+    describe_log_dirs, describe_topic_partitions, fetch, find_coordinator, heartbeat, incremental_alter_configs,
+    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets, metadata,
+    offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
 };
 use crate::exchange::{Answer, Closing, Serving};
 use odradek_protocol::api::ApiKey;
@@ -54,7 +54,7 @@ macro_rules! api {
 }
 
 /// In order of their keys.
-pub static APIS: [Api; 29] = [
+pub static APIS: [Api; 31] = [
     Api { key: ApiKey::Produce, versions: 3..=13, advertised_min: Some(PRODUCE_ADVERTISED_MIN), serve: produce::serve },
     Api { key: ApiKey::Fetch, versions: 4..=18, advertised_min: None, serve: fetch::serve },
     api!(ListOffsets, 1..=11, list_offsets::handle),
@@ -82,6 +82,8 @@ pub static APIS: [Api; 29] = [
     api!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
     api!(OffsetDelete, 0..=0, offset_delete::handle),
     api!(DescribeCluster, 0..=2, describe_cluster::handle),
+    api!(ConsumerGroupHeartbeat, 0..=1, consumer_group_heartbeat::handle),
+    api!(ConsumerGroupDescribe, 0..=1, consumer_group_describe::handle),
     api!(ListConfigResources, 0..=1, list_config_resources::handle),
     api!(DescribeTopicPartitions, 0..=0, describe_topic_partitions::handle),
 ];

@@ -55,7 +55,7 @@ fn ask_groups(w: &mut Wire, told: &BTreeMap<i16, (i16, i16)>) -> usize {
     let group = || "g".into();
     ask(w, told, find_coordinator)
         + ask(w, told, |_| m::OffsetCommitRequest { group_id: group(), ..Default::default() })
-        + ask(w, told, |_| m::OffsetFetchRequest { group_id: group(), ..Default::default() })
+        + ask(w, told, offset_fetch)
         + ask(w, told, |_| m::JoinGroupRequest { group_id: group(), ..Default::default() })
         + ask(w, told, |_| m::HeartbeatRequest { group_id: group(), ..Default::default() })
         + ask(w, told, |_| m::LeaveGroupRequest { group_id: group(), ..Default::default() })
@@ -63,7 +63,18 @@ fn ask_groups(w: &mut Wire, told: &BTreeMap<i16, (i16, i16)>) -> usize {
         + ask(w, told, |_| m::DescribeGroupsRequest { groups: vec![group()], ..Default::default() })
         + ask(w, told, |_| m::ListGroupsRequest::default())
         + ask(w, told, |_| m::DeleteGroupsRequest { groups_names: vec![group()] })
+        + ask(w, told, |_| m::ConsumerGroupHeartbeatRequest { group_id: group(), ..Default::default() })
+        + ask(w, told, |_| m::ConsumerGroupDescribeRequest { group_ids: vec![group()], ..Default::default() })
         + ask(w, told, |_| m::OffsetDeleteRequest { group_id: group(), ..Default::default() })
+}
+
+fn offset_fetch(version: i16) -> m::OffsetFetchRequest {
+    use m::offset_fetch_request::OffsetFetchRequestGroup;
+    if version < 8 {
+        return m::OffsetFetchRequest { group_id: "g".into(), ..Default::default() };
+    }
+    let group = OffsetFetchRequestGroup { group_id: "g".into(), topics: None, ..Default::default() };
+    m::OffsetFetchRequest { groups: vec![group], ..Default::default() }
 }
 
 fn find_coordinator(version: i16) -> m::FindCoordinatorRequest {

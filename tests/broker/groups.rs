@@ -18,10 +18,18 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 const PARTITIONS: i32 = 4;
+/// Consumers of KIP-848 hear of changes by their heartbeats.
+const HEARTBEATS_MIN: &str = "group.consumer.min.heartbeat.interval.ms=200";
+const HEARTBEATS: &str = "group.consumer.heartbeat.interval.ms=200";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn broker() -> Broker {
-    let broker = Broker::start_with(&["group.initial.rebalance.delay.ms=0", "offsets.topic.num.partitions=5"]);
+    let broker = Broker::start_with(&[
+        "group.initial.rebalance.delay.ms=0",
+        "offsets.topic.num.partitions=5",
+        HEARTBEATS_MIN,
+        HEARTBEATS,
+    ]);
     broker.create_topic("t", PARTITIONS);
     broker
 }
@@ -40,8 +48,7 @@ fn consumer(broker: &Broker, more: &[(&str, &str)]) -> BaseConsumer {
         .set("bootstrap.servers", broker.bootstrap())
         .set("group.id", "readers")
         .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("session.timeout.ms", "6000");
+        .set("auto.offset.reset", "earliest");
     more.iter().for_each(|(key, value)| {
         config.set(*key, *value);
     });
@@ -89,10 +96,9 @@ fn a_group_goes_on_where_it_committed_after_restart_and_crash() {
     assert_eq!(read(&consumer(&broker, &[]), 10), (120..130).collect());
 }
 
-fn share_the_work(strategy: &str) {
+fn share_the_work(settings: &[(&str, &str)]) {
     let broker = broker();
-    let more = [("partition.assignment.strategy", strategy)];
-    let readers = [consumer(&broker, &more), consumer(&broker, &more)];
+    let readers = [consumer(&broker, settings), consumer(&broker, settings)];
     let since = Instant::now();
     loop {
         assert!(since.elapsed() < PATIENCE, "the work is not shared");
@@ -115,13 +121,33 @@ fn share_the_work(strategy: &str) {
 }
 
 #[test]
+fn two_members_share_the_work_as_the_broker_says() {
+    share_the_work(&[("group.protocol", "consumer")]);
+}
+
+#[test]
+fn a_consumer_group_goes_on_where_it_committed_after_a_restart() {
+    let mut broker = broker();
+    let more = [("group.protocol", "consumer")];
+    fill(&broker, 0, 50);
+    {
+        let reader = consumer(&broker, &more);
+        assert_eq!(read(&reader, 50), (0..50).collect());
+        reader.commit_consumer_state(CommitMode::Sync).expect("a commit");
+    }
+    broker.restart();
+    fill(&broker, 50, 60);
+    assert_eq!(read(&consumer(&broker, &more), 10), (50..60).collect());
+}
+
+#[test]
 fn two_members_share_the_work_by_range() {
-    share_the_work("range");
+    share_the_work(&[("partition.assignment.strategy", "range")]);
 }
 
 #[test]
 fn two_members_share_the_work_cooperatively() {
-    share_the_work("cooperative-sticky");
+    share_the_work(&[("partition.assignment.strategy", "cooperative-sticky")]);
 }
 
 #[test]

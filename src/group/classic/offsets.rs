@@ -1,7 +1,7 @@
 //! Who may commit and delete offsets in the name of a classic group, and when they age.
 
 use super::{ClassicGroup, State};
-use crate::group::group::{Aging, Committer};
+use crate::group::kind::{Aging, Committer};
 use odradek_protocol::error::ErrorCode;
 
 impl ClassicGroup {

@@ -1,7 +1,7 @@
 //! OffsetCommit: who may, and what is recorded.
 
 use crate::coordinator::Turn;
-use crate::group::group::{Committer, Group};
+use crate::group::kind::{Committer, Group};
 use crate::group::limits::STRING_BYTES_MAX;
 use crate::group::machine::GroupMachine;
 use crate::group::record::GroupRecord;
@@ -76,6 +76,12 @@ impl GroupMachine {
         let is_too_long = utf16_units(&metadata) > self.config().groups.offset_metadata_max_bytes;
         if is_too_long || metadata.len() > STRING_BYTES_MAX {
             return ErrorCode::OffsetMetadataTooLarge;
+        }
+        if let Some(Group::Consumer(group)) = self.groups.get(&request.group_id) {
+            let (epoch, place) = (request.generation_id_or_member_epoch, (topic.topic_id, partition.partition_index));
+            if let Err(error) = group.check_commit_of(&request.member_id, epoch, place) {
+                return error;
+            }
         }
         let now = turn.moment.wall.0;
         let expire_timestamp = match request.retention_time_ms {

@@ -2,7 +2,7 @@
 
 use super::{Committed, tombstone};
 use crate::coordinator::Turn;
-use crate::group::group::{Aging, Group};
+use crate::group::kind::{Aging, Group};
 use crate::group::limits::EXPIRED_PER_TURN_MAX;
 use crate::group::machine::GroupMachine;
 use crate::group::settings::{offsets_retention_ms, retention_check_interval};
@@ -76,6 +76,7 @@ impl Group {
     fn expects_members(&self) -> bool {
         match self {
             Self::Classic(group) => group.has_pending_members(),
+            Self::Consumer(_) => false,
         }
     }
 }

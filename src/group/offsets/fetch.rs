@@ -1,7 +1,7 @@
 //! OffsetFetch: what a group has committed; -1 where it has not.
 
 use super::Committed;
-use crate::group::group::Group;
+use crate::group::kind::Group;
 use crate::group::machine::GroupMachine;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
@@ -79,10 +79,8 @@ impl GroupMachine {
 
 fn check(group: &Group, request: &OffsetFetchRequestGroup) -> Result<(), ErrorCode> {
     match group {
-        Group::Classic(_) => {
-            let _ = request;
-            Ok(())
-        }
+        Group::Classic(_) => Ok(()),
+        Group::Consumer(group) => group.check_fetch(request.member_id.as_deref(), request.member_epoch),
     }
 }
 

@@ -2,12 +2,15 @@
 
 use crate::config::BrokerConfig;
 use crate::coordinator::{Machine, Moment, RawRecord, Runtime, Scene, Source, Ticket};
-use crate::group::group::Group;
+use crate::group::consumer::validate::validate;
+use crate::group::kind::Group;
 use crate::group::machine::GroupMachine;
 use crate::group::request::{Client, Reply, Request};
+use crate::metadata::{Image, Provenance, Replayer};
 use bytes::Bytes;
 use odradek_protocol::codec::{Message, Writer};
 use odradek_protocol::error::ErrorCode;
+use odradek_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use odradek_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use odradek_protocol::messages::leave_group_request::MemberIdentity;
 use odradek_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -15,15 +18,17 @@ use odradek_protocol::messages::offset_delete_request::{OffsetDeleteRequestParti
 use odradek_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use odradek_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use odradek_protocol::messages::{
-    ConsumerProtocolSubscription, HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, OffsetDeleteRequest,
-    SyncGroupRequest,
+    ConsumerGroupHeartbeatRequest, ConsumerProtocolSubscription, HeartbeatRequest, JoinGroupRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, SyncGroupRequest,
 };
 use odradek_protocol::primitives::Str;
+use odradek_protocol::records::metadata::{MetadataRecord, PartitionRecord, TopicRecord};
 use odradek_shards::clock::Instant;
-use odradek_shards::types::Timestamp;
+use odradek_shards::types::{Offset, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The one group of the scripts.
 const GROUP: &str = "g";
@@ -87,7 +92,7 @@ impl<'a> Words<'a> {
 impl Stage {
     pub fn new(settings: &str) -> Self {
         let config = Arc::new(BrokerConfig::for_tests(&format!("{CONFIG}\n{settings}")));
-        let scene = Scene { image: Arc::default(), config, deleted_topics: Arc::new([]) };
+        let scene = Scene { image: image(1, &[("t", 3), ("u", 2)]), config, deleted_topics: Arc::new([]) };
         let runtime = Runtime::new(GroupMachine::new(&scene), 0, 1 << 20, moment(0, 1));
         Self {
             settings: settings.into(),
@@ -121,6 +126,9 @@ impl Stage {
             "delete" => self.ask("delete", Request::Delete { group: GROUP.into() }),
             "drop" => self.drop_topic(rest),
             "restart" => self.restart(),
+            "beat" => self.beat(&who, &words),
+            "topics" => self.publish_topics(rest),
+            "describe" => self.ask("describe", Request::DescribeConsumer { group: GROUP.into() }),
             other => panic!("no such command: {other}"),
         }
         self.settle();
@@ -188,9 +196,67 @@ impl Stage {
 
     fn drop_topic(&mut self, topic: &str) {
         let config = Arc::new(BrokerConfig::for_tests(&format!("{CONFIG}\n{}", self.settings)));
-        self.scene = Scene { image: Arc::default(), config, deleted_topics: Arc::new([topic.into()]) };
+        let left: Vec<_> = [("t", 3), ("u", 2)].into_iter().filter(|(name, _)| *name != topic).collect();
+        self.scene =
+            Scene { image: image(self.now_ms as i64 + 2, &left), config, deleted_topics: Arc::new([topic.into()]) };
         let at = self.moment();
         self.runtime.publish(at, &self.scene.clone());
+    }
+
+    /// `t=4 u=1`: these are the topics now.
+    fn publish_topics(&mut self, rest: &str) {
+        let words = Words::of(rest);
+        let topics: Vec<_> = words.0.iter().map(|(name, count)| (*name, count.parse().expect("a number"))).collect();
+        self.scene.image = image(self.now_ms as i64 + 2, &topics);
+        let at = self.moment();
+        self.runtime.publish(at, &self.scene.clone());
+    }
+
+    fn beat(&mut self, who: &str, words: &Words<'_>) {
+        let own = self.generations.get(who).copied().unwrap_or(0);
+        let epoch = words.number("epoch", i64::from(own)) as i32;
+        let owned = words.get("owned").or((epoch == 0).then_some(""));
+        let owned = owned.map(|owned| {
+            let topics = owned.split(',').filter_map(|one| one.split_once(':'));
+            let topic = |(name, indexes): (&str, &str)| TopicPartitions {
+                topic_id: topic_id(name),
+                partitions: indexes.split('+').map(|index| index.parse().expect("a number")).collect(),
+            };
+            topics.map(topic).collect()
+        });
+        let topics = words.get("topics").or((epoch == 0 && words.get("regex").is_none()).then_some("t"));
+        let request = ConsumerGroupHeartbeatRequest {
+            group_id: GROUP.into(),
+            member_id: words.get("id").unwrap_or(who).into(),
+            member_epoch: epoch,
+            instance_id: words.get("as").map(Into::into),
+            rebalance_timeout_ms: words.number("rebalance", if epoch == 0 { 60_000 } else { -1 }) as i32,
+            subscribed_topic_names: topics
+                .map(|topics| topics.split(',').filter(|name| !name.is_empty()).map(Into::into).collect()),
+            subscribed_topic_regex: words.get("regex").map(Into::into),
+            server_assignor: words.get("assignor").map(Into::into),
+            topic_partitions: owned,
+            ..Default::default()
+        };
+        self.ids.insert(who.into(), request.member_id.clone());
+        let client = Client { id: who.into(), host: "/h".into() };
+        match validate(1, &request, &self.scene.config) {
+            Ok(()) => self.ask(&format!("{who} beat"), Request::ConsumerHeartbeat { version: 1, client, request }),
+            Err(refusal) => self.told.push(format!("{who}: {}", refusal.error.name())),
+        }
+    }
+
+    /// Requests without an answer.
+    pub fn waiting(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Partitions that the members of the consumer group subscribe to.
+    pub fn partitions_wanted(&self) -> usize {
+        let Some(Group::Consumer(group)) = self.runtime.machine().groups.get(GROUP) else { return 0 };
+        let names = group.subscribed_topics();
+        let topics = names.into_iter().filter_map(|name| self.scene.image.topics().by_name(name));
+        topics.map(crate::metadata::topics::TopicImage::partition_count).sum()
     }
 
     fn id(&self, name: &str) -> Str {
@@ -317,6 +383,11 @@ impl Stage {
     fn tell_group(&mut self) {
         let line = match self.runtime.machine().groups.get(GROUP) {
             None => "no group".into(),
+            Some(Group::Consumer(group)) => {
+                let members: Vec<_> = group.members().map(|member| format!("{}:{}", member.id, member.epoch)).collect();
+                let (state, epoch, target) = (group.state().name(), group.epoch(), group.assignment_epoch());
+                format!("{state} epoch={epoch} target={target} members={}", members.join(","))
+            }
             Some(Group::Classic(group)) => {
                 let mut members: Vec<_> = group.members().map(|member| self.name(&member.id)).collect();
                 members.sort();
@@ -390,6 +461,20 @@ impl Stage {
                 let codes: Vec<_> = codes.map(|partition| error(partition.error_code)).collect();
                 format!("forgot: {} {}", error(reply.error_code), codes.join(","))
             }
+            Reply::ConsumerHeartbeat(reply) if reply.error_code != 0 => format!("{who}: {}", error(reply.error_code)),
+            Reply::ConsumerHeartbeat(reply) => {
+                self.generations.insert(who.clone(), reply.member_epoch);
+                let mut text = format!("{who}: epoch={}", reply.member_epoch);
+                if let Some(assignment) = reply.assignment {
+                    text.push_str(" has");
+                    for topic in assignment.topic_partitions {
+                        let indexes: Vec<_> = topic.partitions.iter().map(ToString::to_string).collect();
+                        let _ = write!(text, " {}:{}", topic_name(topic.topic_id), indexes.join("+"));
+                    }
+                }
+                text
+            }
+            Reply::DescribeConsumer(reply) => format!("described: {} {}", error(reply.error_code), reply.group_state),
             Reply::Delete(code) => format!("deleted: {}", code.name()),
             Reply::DescribeClassic(reply) => format!("described: {}", reply.group_state),
             Reply::List(groups) => format!("listed: {}", groups.map_or(0, |groups| groups.len())),
@@ -411,4 +496,28 @@ fn subscription(topics: &str, data: &str) -> Bytes {
     let subscription = ConsumerProtocolSubscription { topics, user_data, ..Default::default() };
     subscription.encode(&mut writer, 0).expect("a small subscription");
     writer.into_bytes()
+}
+
+/// One letter, one id.
+fn topic_id(name: &str) -> Uuid {
+    Uuid::from_u128(u128::from(name.as_bytes()[0]))
+}
+
+fn topic_name(id: Uuid) -> char {
+    char::from(id.as_u128() as u8)
+}
+
+/// An image with these topics, at this offset.
+pub fn image(offset: i64, topics: &[(&str, i32)]) -> Arc<Image> {
+    let mut replayer = Replayer::new(Arc::default());
+    for (name, partitions) in topics {
+        let topic = TopicRecord { name: (*name).into(), topic_id: topic_id(name) };
+        replayer.replay(&MetadataRecord::Topic(topic)).expect("a new topic");
+        for index in 0..*partitions {
+            let partition = PartitionRecord { topic_id: topic_id(name), partition_id: index, ..Default::default() };
+            replayer.replay(&MetadataRecord::Partition(partition)).expect("a new partition");
+        }
+    }
+    replayer.end_batch(Provenance { offset: Offset(offset), ..Default::default() });
+    replayer.publish().expect("a batch has ended").1
 }

@@ -1,6 +1,7 @@
 //! The groups of one coordinator, of whichever kind.
 
 use super::classic::ClassicGroup;
+use super::consumer::ConsumerGroup;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::primitives::Str;
 use odradek_shards::types::Timestamp;
@@ -12,6 +13,7 @@ pub type Groups = BTreeMap<Str, Group>;
 #[derive(Debug)]
 pub enum Group {
     Classic(Box<ClassicGroup>),
+    Consumer(Box<ConsumerGroup>),
 }
 
 impl Group {
@@ -19,6 +21,7 @@ impl Group {
     pub fn check_commit(&self, commit: &Committer<'_>) -> Result<(), ErrorCode> {
         match self {
             Self::Classic(group) => group.check_commit(commit),
+            Self::Consumer(group) => group.check_commit(commit),
         }
     }
 
@@ -26,18 +29,21 @@ impl Group {
     pub fn is_subscribed_to(&self, topic: &str) -> bool {
         match self {
             Self::Classic(group) => group.is_subscribed_to(topic),
+            Self::Consumer(group) => group.is_subscribed_to(topic),
         }
     }
 
     pub fn check_delete_offsets(&self) -> Result<(), ErrorCode> {
         match self {
             Self::Classic(group) => group.check_delete_offsets(),
+            Self::Consumer(_) => Ok(()),
         }
     }
 
     pub fn check_delete(&self) -> Result<(), ErrorCode> {
         match self {
             Self::Classic(group) => group.check_delete(),
+            Self::Consumer(group) => group.check_delete(),
         }
     }
 
@@ -45,6 +51,7 @@ impl Group {
     pub fn aging(&self) -> Option<Aging> {
         match self {
             Self::Classic(group) => group.aging(),
+            Self::Consumer(_) => Some(Aging::FromCommit),
         }
     }
 }

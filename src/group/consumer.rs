@@ -1,0 +1,152 @@
+//! A consumer group (KIP-848): the coordinator assigns, members follow at their own pace.
+//!
+//! ```text
+//! subscriptions, topics --> group epoch --> target assignment (its epoch follows) --> each member's current assignment
+//! ```
+//!
+//! A member first gives back what it is to lose, then reaches the target's epoch, then gets what others have given back.
+
+mod describe;
+mod expiry;
+mod heartbeat;
+mod leave;
+mod member;
+mod members;
+mod offsets;
+mod reconcile;
+mod records;
+mod refusal;
+mod regex;
+mod replay;
+mod subscription;
+mod target;
+pub mod validate;
+
+use super::assignor::Partitions;
+pub use member::{Member, MemberState};
+use odradek_protocol::primitives::Str;
+pub use refusal::Refusal;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+/// Group epoch of a group that nobody has joined.
+const FIRST_EPOCH: i32 = 1;
+
+/// `member_epoch` of who joins, who leaves, and who leaves for a while.
+pub const JOINING: i32 = 0;
+pub const LEAVING: i32 = -1;
+pub const LEAVING_FOR_A_WHILE: i32 = -2;
+
+/// Kafka's names, as ConsumerGroupDescribe and ListGroups tell them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    Empty,
+    Assigning,
+    Reconciling,
+    Stable,
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
+            Self::Stable => "Stable",
+        }
+    }
+}
+
+/// Topics that a regular expression matched, and when that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    pub topics: BTreeSet<Str>,
+    pub version: i64,
+    pub timestamp: i64,
+}
+
+#[derive(Debug)]
+pub struct ConsumerGroup {
+    id: Str,
+    epoch: i32,
+    /// Of the topics that the group epoch reckons with.
+    metadata_hash: i64,
+    /// The group epoch that the target assignment is made for.
+    assignment_epoch: i32,
+    /// When it was made, in milliseconds.
+    assigned_ms: i64,
+    members: BTreeMap<Str, Member>,
+    static_members: BTreeMap<Str, Str>,
+    target: BTreeMap<Str, Partitions>,
+    /// Who has a partition, or has yet to give it back.
+    owners: BTreeMap<(Uuid, i32), Str>,
+    regexes: BTreeMap<Str, Resolved>,
+    /// The metadata that the hash was last compared with; none right after loading.
+    seen_metadata: Option<u64>,
+}
+
+impl ConsumerGroup {
+    pub fn new(id: Str) -> Self {
+        Self {
+            id,
+            epoch: FIRST_EPOCH,
+            metadata_hash: 0,
+            assignment_epoch: 0,
+            assigned_ms: 0,
+            members: BTreeMap::new(),
+            static_members: BTreeMap::new(),
+            target: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            regexes: BTreeMap::new(),
+            seen_metadata: None,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub fn state(&self) -> State {
+        if self.members.is_empty() {
+            State::Empty
+        } else if self.epoch > self.assignment_epoch {
+            State::Assigning
+        } else if self.members.values().all(|member| member.is_reconciled_to(self.assignment_epoch)) {
+            State::Stable
+        } else {
+            State::Reconciling
+        }
+    }
+
+    /// What must hold after every turn.
+    pub fn check(&self) {
+        assert!(self.assignment_epoch <= self.epoch, "a target is made for an epoch that has begun");
+        let mut owned = BTreeMap::new();
+        for member in self.members.values() {
+            assert!(member.epoch <= self.epoch, "a member is not ahead of its group");
+            for partition in member.holds() {
+                let other = owned.insert(partition, &member.id);
+                assert!(other.is_none(), "{partition:?} is with {other:?} and {}", member.id);
+            }
+        }
+        let known = self.owners.iter().map(|(partition, owner)| (*partition, owner));
+        assert!(owned.into_iter().eq(known), "the owners are those of the members");
+        let is_member = |id: &Str| self.members.contains_key(id);
+        assert!(self.static_members.values().all(is_member), "static members are members");
+    }
+}
+
+#[cfg(test)]
+impl ConsumerGroup {
+    pub fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    pub fn assignment_epoch(&self) -> i32 {
+        self.assignment_epoch
+    }
+
+    pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
+        self.members.values()
+    }
+}

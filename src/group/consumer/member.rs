@@ -1,0 +1,116 @@
+//! A member of a consumer group: what it asks for, what it has, and what it is giving back.
+
+use super::LEAVING;
+use crate::group::request::Client;
+use odradek_protocol::messages::ConsumerGroupHeartbeatRequest;
+use odradek_protocol::primitives::Str;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Partitions with the member epoch they were given at.
+pub type Held = BTreeMap<Uuid, BTreeMap<i32, i32>>;
+
+/// How far a member is; the numbers are those of its record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemberState {
+    Stable = 0,
+    /// It has yet to give partitions back.
+    UnrevokedPartitions = 1,
+    /// Others have yet to give back what it is to have.
+    UnreleasedPartitions = 2,
+}
+
+impl MemberState {
+    pub fn from_code(code: i8) -> Option<Self> {
+        [Self::Stable, Self::UnrevokedPartitions, Self::UnreleasedPartitions]
+            .into_iter()
+            .find(|state| *state as i8 == code)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub id: Str,
+    pub instance: Option<Str>,
+    pub rack: Option<Str>,
+    pub client: Client,
+    pub rebalance_timeout_ms: i32,
+    pub assignor: Option<Str>,
+    pub topics: BTreeSet<Str>,
+    /// Empty when it was taken back.
+    pub regex: Option<Str>,
+    pub epoch: i32,
+    pub previous_epoch: i32,
+    pub state: MemberState,
+    pub assigned: Held,
+    pub revoking: Held,
+}
+
+impl Member {
+    pub fn new(id: Str) -> Self {
+        Self {
+            id,
+            instance: None,
+            rack: None,
+            client: Client::default(),
+            rebalance_timeout_ms: -1,
+            assignor: None,
+            topics: BTreeSet::new(),
+            regex: None,
+            epoch: 0,
+            previous_epoch: 0,
+            state: MemberState::Stable,
+            assigned: Held::new(),
+            revoking: Held::new(),
+        }
+    }
+
+    /// With what a heartbeat says; what it leaves out stays.
+    pub fn updated(&self, client: &Client, request: &ConsumerGroupHeartbeatRequest) -> Self {
+        let mut member = self.clone();
+        let keep = |told: &Option<Str>, known: &mut Option<Str>| {
+            if let Some(told) = told.as_ref().filter(|told| Some(*told) != known.as_ref()) {
+                *known = Some(told.detached());
+            }
+        };
+        keep(&request.instance_id, &mut member.instance);
+        keep(&request.rack_id, &mut member.rack);
+        keep(&request.server_assignor, &mut member.assignor);
+        keep(&request.subscribed_topic_regex, &mut member.regex);
+        if request.rebalance_timeout_ms != -1 {
+            member.rebalance_timeout_ms = request.rebalance_timeout_ms;
+        }
+        if let Some(topics) = &request.subscribed_topic_names {
+            member.topics = topics.iter().map(Str::detached).collect();
+        }
+        if member.client != *client {
+            member.client = Client { id: client.id.detached(), host: client.host.detached() };
+        }
+        member
+    }
+
+    /// The regular expression it subscribes by, if it does.
+    pub fn expression(&self) -> Option<&Str> {
+        self.regex.as_ref().filter(|regex| !regex.is_empty())
+    }
+
+    pub fn rebalance_timeout(&self) -> Duration {
+        crate::group::settings::milliseconds(self.rebalance_timeout_ms)
+    }
+
+    pub fn is_reconciled_to(&self, assignment_epoch: i32) -> bool {
+        self.state == MemberState::Stable && self.epoch == assignment_epoch
+    }
+
+    /// A static member that may come back.
+    pub fn is_away(&self) -> bool {
+        self.epoch < LEAVING
+    }
+
+    /// Every partition that nobody else may have now.
+    pub fn holds(&self) -> impl Iterator<Item = (Uuid, i32)> {
+        let all = self.assigned.iter().chain(&self.revoking);
+        all.flat_map(|(topic, partitions)| partitions.keys().map(move |index| (*topic, *index)))
+    }
+}

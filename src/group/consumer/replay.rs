@@ -1,0 +1,118 @@
+//! Records into a consumer group's state: the only way it changes.
+
+use super::member::{Held, Member, MemberState};
+use super::{ConsumerGroup, LEAVING, Resolved};
+use crate::group::request::Client;
+use odradek_protocol::primitives::Str;
+use odradek_protocol::records::group::consumer_group_current_member_assignment_value::TopicPartitions;
+use odradek_protocol::records::group::{
+    ConsumerGroupCurrentMemberAssignmentValue, ConsumerGroupMemberMetadataValue, ConsumerGroupMetadataValue,
+    ConsumerGroupRegularExpressionValue, ConsumerGroupTargetAssignmentMemberValue,
+    ConsumerGroupTargetAssignmentMetadataValue,
+};
+
+impl ConsumerGroup {
+    pub fn replay_epoch(&mut self, value: &ConsumerGroupMetadataValue) {
+        self.epoch = value.epoch;
+        self.metadata_hash = value.metadata_hash;
+    }
+
+    pub fn replay_target_epoch(&mut self, value: Option<&ConsumerGroupTargetAssignmentMetadataValue>) {
+        self.assignment_epoch = value.map_or(0, |value| value.assignment_epoch);
+        self.assigned_ms = value.map_or(0, |value| value.assignment_timestamp);
+    }
+
+    pub fn replay_target(&mut self, member: &Str, value: Option<&ConsumerGroupTargetAssignmentMemberValue>) {
+        match value {
+            Some(value) => {
+                let topics = value.topic_partitions.iter();
+                let partitions =
+                    topics.map(|topic| (topic.topic_id, topic.partitions.iter().copied().collect())).collect();
+                self.target.insert(member.detached(), partitions);
+            }
+            None => {
+                self.target.remove(member);
+            }
+        }
+    }
+
+    pub fn replay_member(&mut self, id: &Str, value: Option<&ConsumerGroupMemberMetadataValue>) {
+        let Some(value) = value else { return self.remove_member(id) };
+        let member = self.members.entry(id.detached()).or_insert_with(|| Member::new(id.detached()));
+        member.instance = value.instance_id.as_ref().map(Str::detached);
+        member.rack = value.rack_id.as_ref().map(Str::detached);
+        member.client = Client { id: value.client_id.detached(), host: value.client_host.detached() };
+        member.rebalance_timeout_ms = value.rebalance_timeout_ms;
+        member.assignor = value.server_assignor.as_ref().map(Str::detached);
+        member.topics = value.subscribed_topic_names.iter().map(Str::detached).collect();
+        member.regex = value.subscribed_topic_regex.as_ref().map(Str::detached);
+        if let Some(instance) = &member.instance {
+            self.static_members.insert(instance.clone(), member.id.clone());
+        }
+    }
+
+    fn remove_member(&mut self, id: &Str) {
+        self.disown(id);
+        let Some(member) = self.members.remove(id) else { return };
+        if let Some(instance) = member.instance.filter(|instance| self.static_members.get(instance) == Some(id)) {
+            self.static_members.remove(&instance);
+        }
+    }
+
+    pub fn replay_current(&mut self, id: &Str, value: Option<&ConsumerGroupCurrentMemberAssignmentValue>) {
+        self.disown(id);
+        let Some(value) = value else {
+            if let Some(member) = self.members.get_mut(id) {
+                *member = Member { epoch: LEAVING, previous_epoch: LEAVING, ..cleared(member) };
+            }
+            return;
+        };
+        let member = self.members.entry(id.detached()).or_insert_with(|| Member::new(id.detached()));
+        member.epoch = value.member_epoch;
+        member.previous_epoch = value.previous_member_epoch;
+        member.state = MemberState::from_code(value.state).unwrap_or(MemberState::UnreleasedPartitions);
+        member.assigned = held(&value.assigned_partitions, value.member_epoch);
+        member.revoking = held(&value.partitions_pending_revocation, value.member_epoch);
+        let partitions: Vec<_> = member.holds().collect();
+        for partition in partitions {
+            self.owners.insert(partition, id.detached());
+        }
+    }
+
+    fn disown(&mut self, id: &Str) {
+        let partitions: Vec<_> = self.members.get(id).into_iter().flat_map(Member::holds).collect();
+        for partition in partitions {
+            if self.owners.get(&partition) == Some(id) {
+                self.owners.remove(&partition);
+            }
+        }
+    }
+
+    pub fn replay_regex(&mut self, expression: &Str, value: Option<&ConsumerGroupRegularExpressionValue>) {
+        match value {
+            Some(value) => {
+                let topics = value.topics.iter().map(Str::detached).collect();
+                let resolved = Resolved { topics, version: value.version, timestamp: value.timestamp };
+                self.regexes.insert(expression.detached(), resolved);
+            }
+            None => {
+                self.regexes.remove(expression);
+            }
+        }
+    }
+}
+
+fn cleared(member: &Member) -> Member {
+    Member { state: MemberState::Stable, assigned: Held::new(), revoking: Held::new(), ..member.clone() }
+}
+
+/// Records of before 4.3 have no epochs for partitions: the member's stands for them.
+fn held(topics: &[TopicPartitions], member_epoch: i32) -> Held {
+    let topic = |topic: &TopicPartitions| {
+        let epochs = topic.assignment_epochs.as_ref();
+        let epoch = |at: usize| epochs.and_then(|epochs| epochs.get(at)).copied().unwrap_or(member_epoch);
+        let partitions = topic.partitions.iter().enumerate().map(|(at, index)| (*index, epoch(at)));
+        (topic.topic_id, partitions.collect())
+    };
+    topics.iter().map(topic).collect()
+}

@@ -1,0 +1,63 @@
+//! The target assignment: made anew for a new group epoch, but not more often than the configured interval.
+
+use super::{ConsumerGroup, Member};
+use crate::group::assignor::{Assignor, Candidate, Partitions, Problem};
+use crate::group::record::GroupRecord;
+use crate::metadata::Image;
+use odradek_protocol::primitives::Str;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+impl ConsumerGroup {
+    pub(super) fn is_target_due(&self, now_ms: i64, interval_ms: i32) -> bool {
+        let age = now_ms - self.assigned_ms;
+        self.epoch > self.assignment_epoch && (age < 0 || age >= i64::from(interval_ms))
+    }
+
+    /// The assignor most members wish for, else the first that is configured.
+    pub fn preferred_assignor(&self, configured: &[String]) -> Str {
+        let mut votes: BTreeMap<&Str, usize> = BTreeMap::new();
+        for name in self.members.values().filter_map(|member| member.assignor.as_ref()) {
+            *votes.entry(name).or_default() += 1;
+        }
+        let wished = votes.into_iter().min_by_key(|(_, count)| Reverse(*count)).map(|(name, _)| name.clone());
+        wished.unwrap_or_else(|| configured.first().map_or_else(|| "uniform".into(), Into::into))
+    }
+
+    /// Records of what changes, and of the epoch it is for.
+    pub(super) fn new_target(&self, image: &Image, configured: &[String], now_ms: i64) -> Vec<GroupRecord> {
+        let assignor = Assignor::by_name(&self.preferred_assignor(configured)).unwrap_or(Assignor::Uniform);
+        let assignment = assignor.assign(&self.problem(image));
+        let mut records = Vec::new();
+        for (member, partitions) in &assignment {
+            if self.target.get(member) != Some(partitions) {
+                records.push(self.target_record(member, partitions));
+            }
+        }
+        records.push(self.target_epoch_record(self.epoch, now_ms));
+        records
+    }
+
+    fn problem(&self, image: &Image) -> Problem {
+        let names = self.subscribed_topics();
+        let known = names.into_iter().filter_map(|name| image.topics().by_name(name));
+        let topics = known.map(|topic| (topic.id.0, super::subscription::describe(image, topic))).collect();
+        let candidate = |member: &Member| Candidate {
+            instance: member.instance.clone(),
+            rack: member.rack.clone(),
+            topics: self
+                .topics_of(member)
+                .filter_map(|name| image.topics().by_name(name))
+                .map(|topic| topic.id.0)
+                .collect(),
+            target: self.target.get(&member.id).cloned().unwrap_or_default(),
+        };
+        let members = self.members.values().map(|member| (member.id.clone(), candidate(member))).collect();
+        Problem { members, topics }
+    }
+
+    /// Nothing, for one that has joined since.
+    pub(super) fn target_or_nothing(&self, member: &str) -> Partitions {
+        self.target.get(member).cloned().unwrap_or_default()
+    }
+}
