@@ -55,7 +55,7 @@ fn visit(root: &Path, folder: &str, see: &mut impl FnMut(&str, &str)) {
     names.sort();
     for name in names {
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        let is_left_out = matches!(name.as_str(), ".git" | "target" | "data" | "schemas" | "node_modules")
+        let is_left_out = matches!(name.as_str(), ".git" | "target" | "data" | "schemas" | "node_modules" | "work")
             || path.starts_with("tests/tidy");
         let full = root.join(&path);
         if is_left_out || full.is_symlink() {
