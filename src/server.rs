@@ -9,6 +9,7 @@
 mod broker;
 mod checkpoints;
 mod control;
+mod journals;
 mod metadata_log;
 mod publication;
 mod registration;
@@ -44,6 +45,8 @@ pub enum StartError {
         "a log directory does not open on its shard: {0}; direct I/O needs a file system that has it, such as ext4 or xfs"
     )]
     Shard(io::Error),
+    #[error("a journal of the run before: {0}")]
+    Journal(io::Error),
     #[error(transparent)]
     Metadata(#[from] RaftError),
     #[error("{0}; the broker ended, for nothing can be changed or trusted without the metadata log")]

@@ -74,12 +74,24 @@ const SHARD_ROOMS: &[Arrow] = &[
     Arrow { from: "lib", to: &[] },
     Arrow {
         from: "shard",
-        to: &["message", "mailbox", "placement", "budget", "replication", "partition", "log", "record", "runtime"],
+        to: &[
+            "message",
+            "mailbox",
+            "placement",
+            "budget",
+            "replication",
+            "partition",
+            "journal",
+            "log",
+            "record",
+            "runtime",
+        ],
     },
     Arrow { from: "handle", to: &["shard", "message", "mailbox", "placement", "budget", "runtime"] },
     Arrow { from: "replication", to: &["partition", "log", "record", "message", "mailbox", "budget", "runtime"] },
     Arrow { from: "partition", to: &["message", "log", "record", "budget", "runtime"] },
     Arrow { from: "log", to: &["record", "runtime", "budget"] },
+    Arrow { from: "journal", to: &["record", "runtime"] },
     Arrow { from: "message", to: &["log", "record", "budget", "runtime", "placement"] },
     Arrow { from: "mailbox", to: &["runtime"] },
     Arrow { from: "budget", to: &["runtime"] },
@@ -112,7 +124,7 @@ const PURE: Purity = Purity {
         "shards/src/types.rs",
         "shards/src/limits.rs",
     ],
-    drivers: &["driver.rs"],
+    drivers: &["driver.rs", "segment_driver.rs"],
 };
 
 /// Calls that have a better one, and the places where they are right.

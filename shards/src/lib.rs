@@ -10,9 +10,10 @@
 //! 2. The owner's [`shard::Shard`] gives it to its partition at once, in the order of arrival.
 //! 3. [`partition::Partition::step`] decides: refused, a repetition, or appended. Then
 //!    [`partition::driver`] puts it into the [`log::Log`], in memory, and the request is parked.
-//! 4. One write per partition is under way at a time; it carries all batches of its turn, in direct I/O, synced if the
-//!    topic is. When it is done, the high watermark moves, parked requests are answered and parked fetches hear of
-//!    bytes.
+//! 4. The [`journal`] of the shard takes what waits of all its partitions along with its next write, synced; what it does
+//!    not take is written to the partition's segment, synced if the topic is, one write per partition at a time. When
+//!    either is done, the high watermark moves, parked requests are answered and parked fetches hear of bytes. From the
+//!    journal, batches reach their segments in the background.
 //!
 //! # A fetch
 //!
@@ -25,6 +26,7 @@ pub mod budget;
 pub mod clock;
 pub mod error;
 mod handle;
+pub mod journal;
 pub mod limits;
 pub mod log;
 pub mod mailbox;

@@ -37,8 +37,43 @@ pub const PARKED_FETCHES_MAX: usize = 100_000;
 /// Logs that are opened, or closed, at the same time on one shard.
 pub const OPENS_AT_ONCE: usize = 32;
 
+/// How often a long recovery says how much is left.
+pub const RECOVERY_SAID_EVERY: Duration = Duration::from_secs(5);
+
 /// A partition without an append for this long gets its files cut to their content.
 pub const TRIM_AFTER_IDLE: Duration = Duration::from_secs(2);
+
+/// Journaled batches of a partition are written to its segment when so many bytes wait; sooner when it falls idle, or
+/// its journal runs short of space.
+pub const WRITE_BACK_BYTES: usize = 256 << 10;
+
+/// When so many bytes of a partition wait, they are written and synced where they belong instead of being journaled: one
+/// write less.
+pub const JOURNAL_BYPASS_BYTES: usize = 256 << 10;
+
+/// What comes back from a journal at an unclean start is written to its segment whenever it has so many bytes.
+pub const RESTORE_BYTES_MAX: usize = 4 << 20;
+
+/// Segments written back and synced at once to make space in a journal.
+pub const FLUSHES_AT_ONCE: usize = 4;
+
+/// Bytes that a shard's partitions may have in a journal and in no segment yet; above it, appends are written where they
+/// belong before they are acknowledged. Half of it starts writing back.
+pub const UNWRITTEN_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes that the logs of a shard may have past their recovery points when they are recorded: what a start after a crash
+/// has to scan, besides what is written until then.
+pub const SCAN_BYTES_MAX: u64 = 64 << 20;
+
+/// Between two rounds of writing back; appends come first.
+pub const WRITE_BACK_PAUSE: Duration = Duration::from_millis(2);
+
+/// How often, and after which pause, moving a recovery point is tried beside other work on the same files.
+pub const MARK_TRIES: usize = 10;
+pub const MARK_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a shard waits when partitions that failed keep a journal from getting space.
+pub const RELIEF_PAUSE: Duration = Duration::from_secs(1);
 
 /// Partitions trimmed at once; the others of the same sweep follow after [`TRIM_PAUSE`].
 pub const TRIMS_AT_ONCE: usize = 16;
@@ -70,7 +105,8 @@ pub const RETENTION_YIELD: usize = 64;
 
 const _: () = assert!(MAILBOX_REQUESTS_PER_PAIR_MIN <= MAILBOX_REQUESTS_PER_PAIR_MAX);
 const _: () = assert!(MAILBOX_BATCH <= MAILBOX_REQUESTS_PER_PAIR_MIN);
+const _: () = assert!(WRITE_BACK_BYTES < UNWRITTEN_BYTES_MAX / 2 && MARK_TRIES > 0);
 const _: () = assert!(MAILBOX_CALLS_MAX >= MAILBOX_REQUESTS_PER_SHARD);
 const _: () = assert!(MAILBOX_CALLS_MAX <= u32::MAX as usize);
 const _: () = assert!(TRIM_PAUSE.as_millis() < TRIM_AFTER_IDLE.as_millis());
-const _: () = assert!(OPENS_AT_ONCE > 0 && TRIMS_AT_ONCE > 0);
+const _: () = assert!(OPENS_AT_ONCE > 0 && TRIMS_AT_ONCE > 0 && FLUSHES_AT_ONCE > 0);

@@ -8,17 +8,21 @@ mod appends;
 mod change;
 mod cleaner;
 mod deadlines;
+mod journals;
 mod lookup;
 mod read;
 mod responder;
+mod restore;
 mod retention;
 mod shutdown;
 mod sweep;
 mod tails;
 mod waits;
+mod write_back;
 
 use crate::budget::Budget;
 use crate::error::Unavailable;
+use crate::journal::{self, Journal, Leftovers, Reader};
 use crate::limits;
 use crate::log::ReadAhead;
 use crate::mailbox::Port;
@@ -28,18 +32,21 @@ use crate::runtime::sync::Notify;
 use crate::runtime::{self, Class, Directory};
 use crate::types::{ShardId, TopicPartition};
 use appends::Appends;
-use change::Slot;
+use change::{Recovery, Slot};
 use cleaner::Cleaner;
 use futures_util::future::{Either, select};
+use journals::{Journaling, Member};
 use responder::Responder;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use tails::Tails;
 use waits::Waits;
+use write_back::WriteBack;
 
 /// What a shard is told at its start.
 #[derive(Clone)]
@@ -54,6 +61,18 @@ pub struct Settings {
     /// How often segments whose time has come are looked for.
     pub retention_check: Duration,
     pub cleaner: CleanerSettings,
+    /// Of its journal in each log directory.
+    pub journal: journal::Settings,
+    /// When so many bytes of a partition wait, they are written and synced where they belong instead of being journaled.
+    pub journal_bypass_bytes: usize,
+    /// Journaled batches of a partition are written to its segment when so many bytes wait.
+    pub write_back_bytes: usize,
+    /// Bytes that its partitions may have in a journal and in no segment.
+    pub unwritten_bytes_max: usize,
+    /// Bytes past the recovery points of its logs when those are recorded.
+    pub scan_bytes_max: u64,
+    /// What a crash left in the journals of each log directory; none where there was none.
+    pub leftovers: Vec<Arc<Leftovers>>,
 }
 
 impl Settings {
@@ -65,6 +84,12 @@ impl Settings {
             request_bytes_max: limits::REQUEST_BYTES_MAX_DEFAULT,
             retention_check: limits::RETENTION_CHECK_DEFAULT,
             cleaner: CleanerSettings::default(),
+            journal: journal::Settings::default(),
+            journal_bypass_bytes: limits::JOURNAL_BYPASS_BYTES,
+            write_back_bytes: limits::WRITE_BACK_BYTES,
+            unwritten_bytes_max: limits::UNWRITTEN_BYTES_MAX,
+            scan_bytes_max: limits::SCAN_BYTES_MAX,
+            leftovers: Vec::new(),
         }
     }
 }
@@ -76,11 +101,16 @@ type Slots = HashMap<TopicPartition, Slot, BuildHasherDefault<DefaultHasher>>;
 pub struct Shard {
     settings: Settings,
     slots: RefCell<Slots>,
+    /// By log directory.
+    journals: Vec<Journaling>,
+    /// By log directory, where a crash left something.
+    readers: Vec<Reader>,
     appends: RefCell<Appends>,
     waits: RefCell<Waits<Responder>>,
     /// Rung when the next deadline became an earlier one.
     deadline: Notify,
     tails: RefCell<Tails>,
+    write_back: WriteBack,
     /// Memory for reads from disk under way: readers of old data wait for each other and for nobody else.
     disk_reads: Budget,
     read_ahead: Rc<ReadAhead>,
@@ -89,6 +119,7 @@ pub struct Shard {
     cleaner: Cleaner,
     changes: RefCell<VecDeque<(Vec<PartitionChange>, Responder)>>,
     changing: Cell<bool>,
+    recovery: Recovery,
     changes_made: Notify,
     sweeping: Cell<bool>,
     stopping: Cell<bool>,
@@ -103,16 +134,20 @@ impl Shard {
     pub fn new(settings: Settings) -> Rc<Self> {
         let shard = Rc::new_cyclic(|myself| Self {
             slots: RefCell::default(),
+            journals: journals(&settings),
+            readers: readers(&settings),
             appends: RefCell::default(),
             waits: RefCell::default(),
             deadline: Notify::new(),
             tails: RefCell::new(Tails::new(settings.tail_bytes_max)),
+            write_back: WriteBack::default(),
             disk_reads: Budget::new(limits::DISK_READ_BYTES_MAX),
             read_ahead: ReadAhead::new(limits::READ_AHEAD_BYTES_MAX),
             unswept: RefCell::default(),
             cleaner: Cleaner::new(settings.cleaner),
             changes: RefCell::default(),
             changing: Cell::new(false),
+            recovery: Recovery::default(),
             changes_made: Notify::new(),
             sweeping: Cell::new(false),
             stopping: Cell::new(false),
@@ -167,7 +202,7 @@ impl Shard {
             Request::EpochEnd(parts) => responder.reply(self.epoch_end(&parts)),
             Request::Describe(which) => responder.reply(self.describe(which)),
             Request::Change(changes) => self.change(changes, responder),
-            Request::Checkpoint => responder.reply(Reply::Checkpoint(self.checkpoint())),
+            Request::Checkpoint => runtime::spawn_in(Class::Background, self.clone().checkpoint(responder)),
             Request::Cleaner(settings) => {
                 self.cleaner.reconfigure(settings);
                 responder.reply(Reply::Cleaner);
@@ -193,6 +228,17 @@ impl Shard {
     fn host(&self) -> Rc<dyn Host> {
         self.myself.upgrade().expect("a shard that runs is alive")
     }
+}
+
+fn journals(settings: &Settings) -> Vec<Journaling> {
+    let start = |at: usize| settings.leftovers.get(at).map_or(1, |leftovers| leftovers.next_start());
+    let journal = |(at, dir): (usize, &Directory)| Journal::<Member>::new(dir.clone(), settings.journal, start(at));
+    settings.log_dirs.iter().enumerate().map(|dir| Journaling::new(journal(dir))).collect()
+}
+
+fn readers(settings: &Settings) -> Vec<Reader> {
+    let both = settings.leftovers.iter().zip(&settings.log_dirs);
+    both.map(|(leftovers, dir)| Reader::new(leftovers.clone(), dir.clone())).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::checkpoints::Checkpoints;
 use super::control::{Control, ControlPort, Done, tell_all};
+use super::journals::Journals;
 use super::metadata_log;
 use super::publication::Publication;
 use super::registration::{Registrant, Registration};
@@ -30,6 +31,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{error, info};
+
+/// What is written between two checkpoints is scanned after a crash.
+const CHECKPOINT_INTERVAL_MAX: Duration = Duration::from_secs(10);
 
 /// What shard 0 starts the broker with.
 pub struct Start {
@@ -131,10 +135,11 @@ impl Leader {
     async fn start(&self, started: Instant, sockets: &Sockets, log_dirs: LogDirs) -> Result<Running, StartError> {
         let Bound { listeners, endpoints } = sockets.bind(&self.config).await?;
         let paths: Vec<PathBuf> = log_dirs.dirs.iter().map(|dir| dir.path.clone()).collect();
-        let open = || Control::Open { log_dirs: paths.clone() };
+        let dirs = open_all(&paths).await.map_err(StartError::Shard)?;
+        let journals = Journals::find(&dirs, &log_dirs).await.map_err(StartError::Journal)?;
+        let open = || Control::Open { log_dirs: paths.clone(), leftovers: journals.leftovers() };
         tell_all(&self.port, self.count, open).await.map_err(StartError::Shard)?;
         let shards = self.rooms.shards().clone();
-        let dirs = open_all(&paths).await.map_err(StartError::Shard)?;
         let raft = metadata_log::open(&self.config, &log_dirs, &dirs).await?;
         let checkpoints = Checkpoints::new(shards.clone(), dirs);
         let identity = Identity { node: self.config.node_id, cluster: (&log_dirs.cluster_id).into() };
@@ -154,6 +159,7 @@ impl Leader {
             Either::Left((image, _)) => image,
             Either::Right((failure, _)) => return Err(failure.expect("the controller ends by failing")),
         };
+        journals.remove().await.map_err(StartError::Journal)?;
         let registrant = Registrant {
             config: &self.config,
             cluster_id: &identity.cluster,
@@ -198,7 +204,8 @@ impl Leader {
         let heartbeat = milliseconds(i64::from(self.config.quorum.broker_heartbeat_interval_ms));
         let registration = registration.clone();
         runtime::spawn_in(Class::Control, async move { registration.keep(heartbeat).await });
-        let interval = milliseconds(self.config.storage.log_flush_offset_checkpoint_interval_ms);
+        let interval =
+            milliseconds(self.config.storage.log_flush_offset_checkpoint_interval_ms).min(CHECKPOINT_INTERVAL_MAX);
         runtime::spawn_in(Class::Background, checkpoints.clone().run(interval));
     }
 

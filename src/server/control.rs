@@ -5,6 +5,7 @@ use crate::handlers::Identity;
 use crate::metadata::Image;
 use crate::network::Incoming;
 use odradek_protocol::primitives::Str;
+use odradek_shards::journal::Leftovers;
 use odradek_shards::mailbox::Port;
 use odradek_shards::types::ShardId;
 use std::io;
@@ -15,6 +16,8 @@ pub enum Control {
     /// Open the log directories and own partitions.
     Open {
         log_dirs: Vec<PathBuf>,
+        /// What a crash left in the journals of each.
+        leftovers: Vec<Arc<Leftovers>>,
     },
     /// Serve connections from now on.
     Begin(Identity),

@@ -11,6 +11,7 @@ use crate::network::{Connections, Settings};
 use bytes::Bytes;
 use odradek_shards::Shards;
 use odradek_shards::budget::Budget;
+use odradek_shards::journal::{self, Leftovers};
 use odradek_shards::mailbox::Port;
 use odradek_shards::message::{Reply, Request};
 use odradek_shards::runtime::{self, Directory};
@@ -78,7 +79,7 @@ impl ShardRooms {
 
     async fn act(self: &Rc<Self>, control: Control) -> Done {
         match control {
-            Control::Open { log_dirs } => self.open(log_dirs).await?,
+            Control::Open { log_dirs, leftovers } => self.open(log_dirs, leftovers).await?,
             Control::Begin(identity) => self.begin(identity),
             Control::Publish(published) => self.publish(published),
             Control::Connection(incoming) => {
@@ -97,7 +98,7 @@ impl ShardRooms {
         Ok(())
     }
 
-    async fn open(&self, paths: Vec<PathBuf>) -> Done {
+    async fn open(&self, paths: Vec<PathBuf>, leftovers: Vec<Arc<Leftovers>>) -> Done {
         let mut log_dirs = Vec::with_capacity(paths.len());
         for path in paths {
             log_dirs.push(Directory::open(&path).await?);
@@ -108,6 +109,8 @@ impl ShardRooms {
             request_bytes_max: self.memory_half(),
             cleaner: self.config.cleaner_settings(),
             retention_check: milliseconds(self.config.storage.log_retention_check_interval_ms),
+            journal: journal::Settings::new(engine.odradek_journal_bytes),
+            leftovers,
             ..shard::Settings::new(self.id, log_dirs)
         };
         let shard = Shard::new(settings);

@@ -23,7 +23,7 @@ pub struct Appended {
 
 impl Log {
     /// Appends a client's or our own batch as the leader of `epoch`. The offsets are the next ones; the batch is durable
-    /// once `written_offset` is past them. A repetition by an idempotent producer changes nothing.
+    /// once `stable_offset` is past them. A repetition by an idempotent producer changes nothing.
     pub fn append(&mut self, batch: &ValidBatch, epoch: LeaderEpoch, now: Timestamp) -> Result<Appended, AppendError> {
         self.sound()?;
         let log_append_time = match batch.header.timestamp_type() {
@@ -35,7 +35,8 @@ impl Log {
             return Ok(Appended { first, last, log_append_time, duplicate: true });
         }
         let header = BatchHeader { base_offset: self.end, leader_epoch: epoch, ..batch.header };
-        self.put(&header, batch, now)?;
+        self.check_size(&header)?;
+        self.put(&header, batch, now);
         Ok(Appended { first: header.base_offset, last: header.last_offset(), log_append_time, duplicate: false })
     }
 
@@ -44,16 +45,18 @@ impl Log {
     pub fn append_as_follower(&mut self, batch: &ValidBatch, now: Timestamp) -> Result<Appended, AppendError> {
         self.sound()?;
         assert!(batch.header.base_offset >= self.end, "a follower's batch comes after all it has");
-        self.put(&batch.header, batch, now)?;
+        self.check_size(&batch.header)?;
+        self.put(&batch.header, batch, now);
         let (first, last) = (batch.header.base_offset, batch.header.last_offset());
         Ok(Appended { first, last, log_append_time: Timestamp::NONE, duplicate: false })
     }
 
-    fn put(&mut self, header: &BatchHeader, batch: &ValidBatch, now: Timestamp) -> Result<(), AppendError> {
+    fn check_size(&self, header: &BatchHeader) -> Result<(), AppendError> {
         let (size, max) = (header.size(), self.config.segment_bytes);
-        if size > max as usize {
-            return Err(AppendError::TooLarge { size, max });
-        }
+        if size > max as usize { Err(AppendError::TooLarge { size, max }) } else { Ok(()) }
+    }
+
+    pub(super) fn put(&mut self, header: &BatchHeader, batch: &ValidBatch, now: Timestamp) {
         if self.segments.active().must_roll(header, &self.config, now) {
             self.roll(header.base_offset, now);
         }
@@ -66,7 +69,6 @@ impl Log {
             self.segments.active_mut().note_aborted(aborted);
         }
         self.end = header.next_offset();
-        Ok(())
     }
 
     /// Closes the active segment to appends and begins a new one at `base`, the end of the log or past a gap after it.
@@ -80,6 +82,7 @@ impl Log {
         old.complete_time_index();
         old.rolled = Some(Rolled { next: base, snapshot });
         self.segments.push(Segment::new(&self.dir, base, &self.config, now, jitter));
+        self.marked = 0;
     }
 }
 

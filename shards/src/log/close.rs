@@ -5,7 +5,7 @@ use super::log::Log;
 use crate::types::Offset;
 use std::cell::RefCell;
 
-/// Writes and seals until nothing is pending; returns the written offset. No other task may run jobs of this log
+/// Writes and seals until nothing is pending; returns the stable offset. No other task may run jobs of this log
 /// meanwhile; appends may go on, and are written too.
 pub async fn settle(log: &RefCell<Log>) -> Result<Offset, StorageError> {
     loop {
@@ -21,7 +21,18 @@ pub async fn settle(log: &RefCell<Log>) -> Result<Offset, StorageError> {
         log.borrow_mut().finish_seal(sealed)?;
     }
     let log = log.borrow();
-    log.sound().map(|()| log.written_offset())
+    log.sound().map(|()| log.stable_offset())
+}
+
+/// As [`settle`], and everything is on stable storage afterwards, whatever the log's durability promises.
+pub async fn secure(log: &RefCell<Log>) -> Result<(), StorageError> {
+    settle(log).await?;
+    let sync = log.borrow_mut().begin_sync();
+    if let Some(sync) = sync {
+        let synced = sync.run().await;
+        log.borrow_mut().finish_write(synced)?;
+    }
+    Ok(())
 }
 
 /// Tidies an idle log (see [`Log::begin_trim`]); nothing happens when it is not idle.

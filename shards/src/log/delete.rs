@@ -71,10 +71,11 @@ impl Log {
     /// Takes back what a deletion brought.
     pub fn finish_deletion(&mut self, deleted: Deleted) -> Result<Doomed, StorageError> {
         self.jobs.removing = false;
-        match deleted.result {
-            Ok(()) => Ok(Doomed { files: deleted.files }),
-            Err(error) => Err(self.fail(error)),
-        }
+        deleted.result.map_err(|error| self.fail(error))?;
+        // What was not synced of them is not missed any more.
+        self.flushed = self.flushed.max(self.segments.first().base.min(self.written));
+        self.check();
+        Ok(Doomed { files: deleted.files })
     }
 }
 

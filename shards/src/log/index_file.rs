@@ -76,25 +76,27 @@ pub(super) struct IndexBytes {
     pub entries: u32,
 }
 
-/// Replaces an index file. Not atomic: after a crash the indexes of an unsealed segment are rebuilt, not read.
+/// Brings an index file to its content. What it keeps is not written again but for its last block, and that with the same
+/// bytes: entries that have been synced outlive a crash in the middle of this.
 pub(super) async fn write(dir: &Directory, name: &str, index: &IndexBytes, durable: bool) -> Result<(), StorageError> {
-    let mut content = Vec::new();
-    if index.kept > 0 {
-        let old = dir.open_file(name, OpenMode::Read).await.doing("opening an index")?;
-        content.extend(old.read_at(0, index.kept as usize).await.doing("reading an index")?);
-        old.close().await.doing("closing an index")?;
+    let mode = OpenMode::Write { create: true, synced: false };
+    let file = dir.open_file(name, mode).await.doing("opening an index")?;
+    let from = index.kept - index.kept % BLOCK;
+    let len = index.kept + index.added.len() as u64;
+    if file.len().await.doing("reading an index")? < index.kept {
+        return Err(StorageError::Damaged { file: name.into(), position: index.kept });
     }
-    content.extend_from_slice(&index.added);
-    let file = dir.open_file(name, OpenMode::Write { create: true, synced: false }).await.doing("opening an index")?;
-    file.truncate(0).await.doing("cutting an index")?;
-    if !content.is_empty() {
-        let mut buffer = file.allocate(content.len().next_multiple_of(file.alignment()));
-        buffer[..content.len()].copy_from_slice(&content);
-        buffer[content.len()..].fill(0);
-        file.pre_allocate(buffer.len() as u64).await.doing("allocating an index")?;
-        file.write_at(buffer, 0).await.doing("writing an index")?;
-        file.truncate(content.len() as u64).await.doing("cutting an index")?;
+    if len > from {
+        let mut buffer = file.allocate((len - from).next_multiple_of(file.alignment() as u64) as usize);
+        let kept = file.read_at(from, (index.kept - from) as usize).await.doing("reading an index")?;
+        buffer.zero_from(0);
+        buffer[..kept.len()].copy_from_slice(&kept);
+        let added = (index.kept - from) as usize;
+        buffer[added..added + index.added.len()].copy_from_slice(&index.added);
+        file.pre_allocate(from + buffer.len() as u64).await.doing("allocating an index")?;
+        file.write_at(buffer, from).await.doing("writing an index")?;
     }
+    file.truncate(len).await.doing("cutting an index")?;
     if durable {
         file.sync().await.doing("syncing an index")?;
     }

@@ -26,7 +26,7 @@ pub(super) async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening) -
     let entries = leftovers::clear(&dir).await?;
     let files = SegmentFiles::group(&entries);
     remove_orphans(&dir, &entries, &files).await?;
-    let mut loader = Loader { dir, config, how, entries, segments: Vec::new(), end: how.log_start };
+    let mut loader = Loader { dir, config, how, entries, segments: Vec::new(), end: how.log_start, known: None };
     let replay = loader.load(&files).await?;
     if loader.end < how.log_start {
         loader.start_over().await?;
@@ -89,6 +89,8 @@ struct Loader {
     entries: Vec<Entry>,
     segments: Vec<Segment>,
     end: Offset,
+    /// The recovery point, and its segment and position, when the scan could begin there.
+    known: Option<(Offset, Offset, u64)>,
 }
 
 impl Loader {
@@ -100,12 +102,12 @@ impl Loader {
         let epochs = self.read_epochs().await?;
         let doubtful = match self.how.clean {
             true => before.len(),
-            false => files.partition_point(|file| file.base <= self.how.recovery_point).saturating_sub(1),
+            false => files.partition_point(|file| file.base <= self.recovery_point()).saturating_sub(1),
         };
         let sound = self.believe(&before[..doubtful]).await?;
         let (first, known) = (files[0].base, files.get(sound).map_or(last.base, |file| file.base));
         let reopened = match self.how.clean && sound == before.len() {
-            true => reopen(&self.dir, last.base, last.len, &self.config, self.how.now).await?,
+            true => reopen(&self.dir, last.base, last.len, None, &self.config, self.how.now).await?,
             false => None,
         };
         if let Some((segment, end)) = reopened {
@@ -115,10 +117,45 @@ impl Loader {
             replay.catch_up(&self.segments, end).await?;
             return Ok(replay);
         }
+        let resumed = match files.get(sound) {
+            Some(file) if sound == doubtful => self.resume(file).await?,
+            _ => None,
+        };
+        let known = resumed.as_ref().map_or(known, |(_, end)| *end);
         let mut replay = Replay::load(&self.dir, &self.entries, epochs, first, known).await?;
-        replay.catch_up(&self.segments, known).await?;
-        self.recover(&files[sound..], &mut replay).await?;
+        let resumed = match resumed {
+            None => {
+                replay.catch_up(&self.segments, known).await?;
+                None
+            }
+            Some((segment, end)) => {
+                self.segments.push(segment);
+                replay.catch_up(&self.segments, known).await?;
+                self.segments.pop().map(|segment| (segment, end))
+            }
+        };
+        self.recover(&files[sound..], resumed, &mut replay).await?;
         Ok(replay)
+    }
+
+    /// The recovery point as far as a snapshot bears it out: each is written when all below it is synced. The checkpoint
+    /// file may speak of another log, of a topic of the same name that was deleted since.
+    fn recovery_point(&self) -> Offset {
+        let below = snapshots(&self.entries).into_iter().rev().find(|(at, _)| *at <= self.how.recovery_point);
+        below.map_or(Offset::ZERO, |(at, _)| at)
+    }
+
+    /// The part of a segment that lies below the recovery point, which is believed.
+    async fn resume(&mut self, file: &SegmentFiles) -> Result<Option<(Segment, Offset)>, StorageError> {
+        let point = self.recovery_point();
+        if self.how.clean || point <= file.base {
+            return Ok(None);
+        }
+        let resumed = reopen(&self.dir, file.base, file.len, Some(point), &self.config, self.how.now).await?;
+        if let Some((segment, end)) = &resumed {
+            self.known = Some((*end, file.base, segment.size));
+        }
+        Ok(resumed)
     }
 
     async fn read_epochs(&self) -> Result<Option<LeaderEpochs>, StorageError> {
@@ -137,7 +174,7 @@ impl Loader {
                 continue;
             }
             let Recovered { mut segment, ending, .. } =
-                recovery::recover(&self.dir, file.base, file.len, &self.config, self.how.now, None).await?;
+                recovery::recover(&self.dir, file.base, file.len, &self.config, self.how.now, None, None).await?;
             if ending != Ending::Clean {
                 return Ok(at);
             }
@@ -149,10 +186,16 @@ impl Loader {
     }
 
     /// Reads segments through, until one does not lead to the next: what follows that one goes.
-    async fn recover(&mut self, files: &[SegmentFiles], replay: &mut Replay) -> Result<(), OpenError> {
+    async fn recover(
+        &mut self,
+        files: &[SegmentFiles],
+        mut resumed: Option<(Segment, Offset)>,
+        replay: &mut Replay,
+    ) -> Result<(), OpenError> {
         for (at, file) in files.iter().enumerate() {
-            let recovered =
-                recovery::recover(&self.dir, file.base, file.len, &self.config, self.how.now, Some(replay)).await?;
+            let (config, now) = (&self.config, self.how.now);
+            let known = resumed.take();
+            let recovered = recovery::recover(&self.dir, file.base, file.len, config, now, known, Some(replay)).await?;
             let Recovered { mut segment, end, ending } = recovered;
             self.end = end;
             let leads_on = |next: &SegmentFiles| match ending {
@@ -167,8 +210,8 @@ impl Loader {
                     self.write_snapshot(next.base, replay).await?;
                 }
                 following => {
-                    // Not only tidy: Kafka may have left indexes here that are sized ahead.
-                    segment.trim_at_once().await?;
+                    // Kafka may have left indexes here that are sized ahead.
+                    segment.close_at_once().await?;
                     self.segments.push(segment);
                     if following.is_some() {
                         self.remove_segments(&files[at + 1..]).await?;
@@ -241,8 +284,12 @@ impl Loader {
         }
         producers.refresh(self.how.now);
         let active = self.segments.last().map_or(self.end, |segment| segment.base);
+        let known = self.known.filter(|(point, base, _)| *base == active && *point <= self.end);
+        let (point, marked) = known.map_or((active, 0), |(point, _, position)| (point, position));
         let log = Log {
-            recovery_point: if self.how.clean { self.end } else { active },
+            recovery_point: if self.how.clean { self.end } else { point },
+            marked: if self.how.clean { self.segments.last().map_or(0, |segment| segment.size) } else { marked },
+            marks: Vec::new(),
             segments: Segments::new(self.segments),
             tail: Tail::new(self.end),
             epochs,
@@ -251,8 +298,10 @@ impl Loader {
             start,
             end: self.end,
             written: self.end,
+            stable: self.end,
             flushed: self.end,
             read_ahead: ReadAhead::new(READ_AHEAD_BYTES_DEFAULT),
+            submitted: self.end,
             jobs: Jobs::default(),
             failed: None,
             dir: self.dir,

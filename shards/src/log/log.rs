@@ -27,14 +27,23 @@ pub struct Log {
     pub(super) producers: ProducerStates,
     pub(super) start: Offset,
     pub(super) end: Offset,
+    /// Everything below is in the segments' files.
     pub(super) written: Offset,
-    /// Everything below has been synced.
+    /// Everything below is as safe as the log's durability promises: in the segments' files, or in a journal.
+    pub(super) stable: Offset,
+    /// Everything below is on stable storage in the segments' files.
     pub(super) flushed: Offset,
+    /// Everything from `flushed` to here has been handed to a journal, if this lies past it.
+    pub(super) submitted: Offset,
     /// Everything below is on stable storage with its indexes; a scan after a crash starts there.
     pub(super) recovery_point: Offset,
     pub(super) read_ahead: Rc<ReadAhead>,
     /// Below it the log has been compacted.
     pub(super) cleaned: Offset,
+    /// Bytes of the active segment that lie below the recovery point.
+    pub(super) marked: u64,
+    /// Offsets of the snapshots that were written for recovery points within segments, oldest first.
+    pub(super) marks: Vec<Offset>,
     pub(super) jobs: Jobs,
     pub(super) failed: Option<StorageError>,
 }
@@ -82,9 +91,19 @@ impl Log {
         self.end
     }
 
-    /// Everything below is on disk, as safe as the log's durability promises.
+    /// Everything below is in the segments' files. What lies at or past it is in memory.
     pub fn written_offset(&self) -> Offset {
         self.written
+    }
+
+    /// Everything below may be acknowledged: it is as safe as the log's durability promises.
+    pub fn stable_offset(&self) -> Offset {
+        self.stable
+    }
+
+    /// Everything below is on stable storage in the segments' files: no journal needs to keep it.
+    pub fn flushed_offset(&self) -> Offset {
+        self.flushed
     }
 
     /// Everything below is on stable storage: what `recovery-point-offset-checkpoint` may say.
@@ -162,6 +181,16 @@ impl Log {
         self.producers.expire(now, self.config.producer_id_expiration_ms);
     }
 
+    /// Bytes of batches that are in no segment's file yet.
+    pub fn unwritten_bytes(&self) -> usize {
+        self.tail.unwritten_bytes()
+    }
+
+    /// Some batches are in a journal and in no segment's file.
+    pub fn is_behind(&self) -> bool {
+        self.written < self.stable
+    }
+
     /// Bytes of memory the tail is charged with, written batches kept for readers included.
     pub fn tail_bytes(&self) -> usize {
         self.tail.bytes()
@@ -196,9 +225,15 @@ impl Log {
     /// The invariants between the fields.
     pub(super) fn check(&self) {
         assert!(self.segments.first().base <= self.start || self.start == self.end);
-        assert!(self.start <= self.end && self.written <= self.end && self.recovery_point <= self.end);
+        assert!(self.start <= self.end && self.written <= self.end && self.stable <= self.end);
+        assert!(self.flushed <= self.written && self.recovery_point <= self.end);
         assert!(self.tail.floor() <= self.written, "what is not written is in the tail");
         assert!(self.segments.active().open().is_some(), "batches can be appended to the active segment");
+    }
+
+    /// The only place where `stable` advances.
+    pub(super) fn stabilise(&mut self, to: Offset) {
+        self.stable = self.stable.max(to);
     }
 
     pub(super) fn sound(&self) -> Result<(), StorageError> {

@@ -9,8 +9,9 @@ use super::names;
 use super::scan::{Found, Scan};
 use super::segment::Segment;
 use super::segment_view::{SegmentView, Start};
+use super::tail::TailBatch;
 use super::time_index::{TIME_ENTRY, TimeEntry};
-use crate::record::BatchHeader;
+use crate::record::{Batch, BatchHeader};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use std::io;
 
@@ -36,6 +37,8 @@ pub struct TimestampOffset {
 pub struct LookupPlan {
     what: Lookup,
     views: Vec<TimeView>,
+    /// The records that are in memory only, in order.
+    tail: Vec<TailBatch>,
     start: Offset,
     below: Offset,
 }
@@ -51,10 +54,12 @@ struct TimeView {
 impl Log {
     /// Plans a search among the records from the log start to `below`.
     pub fn plan_lookup(&self, what: Lookup, below: Offset) -> LookupPlan {
+        let unwritten = self.tail.unwritten().take_while(|batch| batch.last < below.min(self.stable));
+        let tail = unwritten.cloned().collect();
         let below = below.min(self.written);
         let segments = self.segments.from(self.start).take_while(|segment| segment.base < below);
         let views = segments.map(|segment| segment.time_view(what, below)).collect();
-        LookupPlan { what, views, start: self.start, below }
+        LookupPlan { what, views, tail, start: self.start, below }
     }
 }
 
@@ -87,14 +92,36 @@ impl Segment {
 impl LookupPlan {
     /// Searches. `None` when no such record lies in the range, or the log was cut meanwhile.
     pub async fn run(self) -> Result<Option<TimestampOffset>, StorageError> {
-        let found = match self.what {
-            Lookup::At(timestamp) => self.first_at(timestamp).await,
-            Lookup::MaxTimestamp => self.first_of_largest().await,
-        };
+        let found = self.on_disk().await.map(|found| self.with_tail(found));
         if self.views.iter().any(|view| view.segment.is_void() || view.segment.file.is_deleted()) {
             return Ok(found.unwrap_or(None));
         }
         found
+    }
+
+    async fn on_disk(&self) -> Result<Option<TimestampOffset>, StorageError> {
+        match self.what {
+            Lookup::At(timestamp) => self.first_at(timestamp).await,
+            Lookup::MaxTimestamp => self.first_of_largest().await,
+        }
+    }
+
+    /// The answer when what is in memory counts too; it comes after what is on disk.
+    fn with_tail(&self, found: Option<TimestampOffset>) -> Option<TimestampOffset> {
+        let readable = || self.tail.iter().filter(|batch| batch.last >= self.start);
+        match (self.what, found) {
+            (Lookup::At(_), Some(found)) => Some(found),
+            (Lookup::At(timestamp), None) => {
+                let mut young = readable().filter(|batch| batch.max_timestamp() >= timestamp);
+                young.find_map(|batch| self.first_in(&batch.batch(), timestamp))
+            }
+            (Lookup::MaxTimestamp, found) => {
+                let Some(largest) = readable().map(TailBatch::max_timestamp).max() else { return found };
+                let is_larger = largest.0 >= 0 && found.is_none_or(|found| largest > found.timestamp);
+                let mut holders = readable().filter(|batch| is_larger && batch.max_timestamp() == largest);
+                holders.find_map(|batch| self.first_in(&batch.batch(), largest)).or(found)
+            }
+        }
     }
 
     async fn first_at(&self, timestamp: Timestamp) -> Result<Option<TimestampOffset>, StorageError> {
@@ -157,16 +184,22 @@ impl LookupPlan {
             }
             if header.last_offset() >= self.start && wanted(&header) {
                 let batch = scan.batch(&header).await.doing("reading a segment")?;
-                let records = batch.records(INFLATED_BYTES_MAX).map_while(Result::ok);
-                let found = records.into_iter().find(|r| r.timestamp >= timestamp && r.offset >= self.start);
-                if let Some(record) = found {
-                    let (timestamp, offset) = (record.timestamp, record.offset);
-                    return Ok(Some(TimestampOffset { timestamp, offset, leader_epoch: header.leader_epoch }));
+                let found = self.first_in(&batch, timestamp);
+                if found.is_some() {
+                    return Ok(found);
                 }
             }
             scan.skip(&header);
         }
         Ok(None)
+    }
+
+    /// The batch's first record at or after `timestamp`.
+    fn first_in(&self, batch: &Batch, timestamp: Timestamp) -> Option<TimestampOffset> {
+        let mut records = batch.records(INFLATED_BYTES_MAX).map_while(Result::ok);
+        let found = records.find(|record| record.timestamp >= timestamp && record.offset >= self.start)?;
+        let leader_epoch = batch.header.leader_epoch;
+        Some(TimestampOffset { timestamp: found.timestamp, offset: found.offset, leader_epoch })
     }
 }
 

@@ -12,6 +12,7 @@ mod disk_read;
 mod error;
 mod index;
 mod index_file;
+mod journaling;
 mod leader_epoch;
 mod leftovers;
 mod limits;
@@ -44,6 +45,7 @@ mod tests;
 mod time_index;
 mod transaction_index;
 mod truncate;
+mod waypoint;
 mod write;
 
 pub use aborted_read::AbortedRead;
@@ -52,11 +54,12 @@ pub use checkpoint::{
     CLEANED, HIGH_WATERMARKS, LOG_STARTS, Malformed, PartitionOffset, RECOVERY_POINTS, parse_offsets, read_offsets,
     replace_offsets, write_offsets,
 };
-pub use close::{close, settle, trim};
+pub use close::{close, secure, settle, trim};
 pub use config::{CleanupPolicy, Durability, LogConfig};
 pub use delete::{Deleted, Deletion, Doomed, discard, retire};
 pub use disk_read::DiskRead;
 pub use error::{AppendError, OpenError, ProducerError, ReadError, StorageError};
+pub use journaling::{Restored, Unjournaled};
 pub use leader_epoch::{EpochStart, LeaderEpochs};
 pub use log::{Log, Opening};
 pub use lookup::{Lookup, LookupPlan, TimestampOffset};
@@ -68,4 +71,5 @@ pub use retention::{Breach, Expiry, expired};
 pub use seal::{Seal, Sealed};
 pub use transaction_index::Aborted;
 pub use truncate::{Truncated, Truncation};
+pub use waypoint::{Marked, Marking, Waypoint};
 pub use write::{Write, Written};

@@ -7,6 +7,7 @@ use super::names;
 use super::replay::Replay;
 use super::scan::{Found, Scan};
 use super::segment::{OnDisk, Segment};
+use super::transaction_index::ABORTED_ENTRY;
 use crate::record::{BatchError, BatchHeader};
 use crate::runtime::{Directory, File, OpenMode};
 use crate::types::{Offset, Timestamp};
@@ -32,23 +33,26 @@ pub(super) enum Ending {
     Torn,
 }
 
-/// Reads the segment at `base`, whose file has `len` bytes, and tells `replay` of every batch.
+/// Reads the segment at `base`, whose file has `len` bytes, and tells `replay` of every batch. What is `known` of it
+/// already, up to an offset, is not read again.
 pub(super) async fn recover(
     dir: &Directory,
     base: Offset,
     len: u64,
     config: &LogConfig,
     now: Timestamp,
+    known: Option<(Segment, Offset)>,
     mut replay: Option<&mut Replay>,
 ) -> Result<Recovered, OpenError> {
-    let mut segment = Segment::new(dir, base, config, now, 0);
+    let (mut segment, mut end) = known.unwrap_or_else(|| (Segment::new(dir, base, config, now, 0), base));
     let mode = OpenMode::Write { create: false, synced: false };
     let file = dir.open_file(&segment.file.name(names::LOG), mode).await.doing("opening a segment")?;
-    if replay.is_some() {
-        forget_aborted(&segment).await?;
+    match (&replay, segment.size) {
+        (None, _) => {}
+        (Some(_), 0) => forget_aborted(&segment).await?,
+        (Some(_), _) => cut_aborted(&segment).await?,
     }
-    let mut scan = Scan::whole(file.clone(), 0, len);
-    let mut end = base;
+    let mut scan = Scan::whole(file.clone(), segment.size, len);
     let ending = loop {
         let header = match scan.peek().await.doing("reading a segment")? {
             Found::Batch(header) => header,
@@ -76,6 +80,8 @@ pub(super) async fn recover(
         scan.skip(&header);
     };
     cut(&file, &segment, len, ending).await?;
+    // What was found need not have been synced, and whoever opens the log promises all of it from now on.
+    file.sync().await.doing("syncing a segment")?;
     segment.written = segment.size;
     let disk = OnDisk { allocated: Some(segment.size), ..OnDisk::default() };
     segment.open_mut().expect("a new segment is open").disk = disk;
@@ -91,6 +97,19 @@ async fn forget_aborted(segment: &Segment) -> Result<(), StorageError> {
     }
 }
 
+/// Only what lies below the place where the scan begins stays in the transaction index; the scan adds the rest anew.
+async fn cut_aborted(segment: &Segment) -> Result<(), StorageError> {
+    let kept = segment.open().map_or(0, |open| open.aborted.borrow().entries.len_stored());
+    if kept == 0 {
+        return forget_aborted(segment).await;
+    }
+    let mode = OpenMode::Write { create: false, synced: false };
+    let name = segment.file.name(names::TRANSACTION_INDEX);
+    let file = segment.file.dir().open_file(&name, mode).await.doing("opening a transaction index")?;
+    file.truncate(u64::from(kept) * ABORTED_ENTRY as u64).await.doing("cutting a transaction index")?;
+    file.close().await.doing("closing a transaction index")
+}
+
 /// Offsets lie outside the checksum: they must grow, though compaction may have left gaps.
 fn follows(header: &BatchHeader, base: Offset, end: Offset) -> bool {
     header.base_offset >= end && header.last_offset() - base <= i64::from(i32::MAX)
@@ -104,6 +123,5 @@ async fn cut(file: &File, segment: &Segment, len: u64, ending: Ending) -> Result
         let (name, bytes) = (segment.file.name(names::LOG), len - segment.size);
         tracing::warn!(log = %segment.file.dir().path().display(), name, bytes, "cutting a torn tail off");
     }
-    file.truncate(segment.size).await.doing("cutting a segment")?;
-    file.sync().await.doing("syncing a segment")
+    file.truncate(segment.size).await.doing("cutting a segment")
 }

@@ -9,7 +9,7 @@ use super::names;
 use super::producer_snapshot;
 use super::segment::{OnDisk, Segment, Stage};
 use super::segment_file::SegmentFile;
-use crate::runtime::{File, OpenMode};
+use crate::runtime::OpenMode;
 use crate::types::{Offset, Timestamp};
 use std::rc::Rc;
 
@@ -76,7 +76,7 @@ impl Log {
         let active = self.segments.active();
         let open = active.open()?;
         let is_exact = open.disk.allocated.is_none_or(|size| size == active.size);
-        let tidy = open.disk.writer.is_none() && is_exact && !open.is_dirty();
+        let tidy = open.disk.writers.is_closed() && is_exact && !open.is_dirty();
         if tidy {
             return None;
         }
@@ -128,6 +128,9 @@ impl Log {
             Purpose::Close => self.recovery_point = self.end,
             Purpose::Trim => {}
         }
+        // All that is sealed, or marked, has been synced.
+        self.flushed = self.flushed.max(self.recovery_point.min(self.written));
+        self.stabilise(self.flushed);
         self.check();
         Ok(())
     }
@@ -145,9 +148,14 @@ impl Segment {
         self.at_once(Purpose::Seal).await
     }
 
-    /// As `seal_at_once`, but batches may still come to it.
+    /// As `seal_at_once`, but not synced, and batches may still come to it.
     pub(super) async fn trim_at_once(&mut self) -> Result<(), StorageError> {
         self.at_once(Purpose::Trim).await
+    }
+
+    /// As `trim_at_once`, and synced.
+    pub(super) async fn close_at_once(&mut self) -> Result<(), StorageError> {
+        self.at_once(Purpose::Close).await
     }
 
     async fn at_once(&mut self, purpose: Purpose) -> Result<(), StorageError> {
@@ -224,26 +232,23 @@ impl Seal {
 
     /// The `.log` file without preallocated bytes, and closed.
     async fn cut_log(&mut self, durable: bool) -> Result<(), StorageError> {
-        let file = self.writer().await?;
+        let file = match self.disk.writers.any() {
+            Some(file) => file,
+            None => {
+                let mode = OpenMode::Write { create: false, synced: false };
+                self.file.dir().open_file(&self.file.name(names::LOG), mode).await.doing("opening a segment")?
+            }
+        };
         file.truncate(self.size).await.doing("cutting a segment")?;
         if durable {
             file.sync().await.doing("syncing a segment")?;
         }
+        self.disk.writers.close().await.doing("closing a segment")?;
         file.close().await.doing("closing a segment")?;
         self.disk = OnDisk { allocated: Some(self.size), named: self.disk.named, ..OnDisk::default() };
         if self.size == 0 {
             self.disk.partial = Some(Vec::new());
         }
         Ok(())
-    }
-
-    async fn writer(&mut self) -> Result<File, StorageError> {
-        match self.disk.writer.take() {
-            Some(file) => Ok(file),
-            None => {
-                let mode = OpenMode::Write { create: false, synced: false };
-                self.file.dir().open_file(&self.file.name(names::LOG), mode).await.doing("opening a segment")
-            }
-        }
     }
 }

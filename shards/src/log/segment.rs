@@ -10,6 +10,7 @@ use crate::record::BatchHeader;
 use crate::runtime::{Directory, File};
 use crate::types::{Offset, Timestamp};
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 
 /// Invariant: `written <= size`; only an open segment has unwritten bytes.
@@ -61,10 +62,7 @@ pub(super) struct Rolled {
 /// How the file stands, as the next write job has to know it.
 #[derive(Default)]
 pub(super) struct OnDisk {
-    /// Open for writing; taken along by a job and given back.
-    pub writer: Option<File>,
-    /// Every write by `writer` is synced.
-    pub synced: bool,
+    pub writers: Writers,
     /// The directory has been synced since the file was created.
     pub named: bool,
     /// The file's size, preallocated zeros included; `None` while there is no file.
@@ -73,6 +71,30 @@ pub(super) struct OnDisk {
     pub step: u64,
     /// The bytes of the last, partly filled block; `None` when they have to be read back.
     pub partial: Option<Vec<u8>>,
+}
+
+/// The file open for writing, taken along by a job and given back: once as it is, once so that every write is synced.
+#[derive(Default)]
+pub(super) struct Writers {
+    pub plain: Option<File>,
+    pub synced: Option<File>,
+}
+
+impl Writers {
+    pub fn any(&self) -> Option<File> {
+        self.plain.as_ref().or(self.synced.as_ref()).cloned()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.plain.is_none() && self.synced.is_none()
+    }
+
+    pub async fn close(&mut self) -> io::Result<()> {
+        for file in [self.plain.take(), self.synced.take()].into_iter().flatten() {
+            file.close().await?;
+        }
+        Ok(())
+    }
 }
 
 impl Segment {

@@ -3,8 +3,8 @@
 
 use super::limits::{TAIL_COPY_BELOW, TAIL_ENTRY_BYTES, TAIL_SHARE_DEFAULT};
 use super::records::Records;
-use crate::record::BatchHeader;
-use crate::types::{LeaderEpoch, Offset};
+use crate::record::{Batch, BatchHeader};
+use crate::types::{LeaderEpoch, Offset, Timestamp};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
@@ -42,6 +42,19 @@ impl TailBatch {
         HEAD + self.body.len()
     }
 
+    /// The whole batch, copied together.
+    pub fn batch(&self) -> Batch {
+        let bytes = Bytes::from(self.parts().concat());
+        let header = BatchHeader::parse(&bytes).expect("a batch in the tail was validated");
+        Batch { header, bytes }
+    }
+
+    pub fn max_timestamp(&self) -> Timestamp {
+        const AT: usize = 35 - HEAD;
+        let bytes = self.body[AT..].first_chunk().expect("a batch has a whole header");
+        Timestamp(i64::from_be_bytes(*bytes))
+    }
+
     /// Where the next batch of the segment begins.
     pub fn end_position(&self) -> u64 {
         self.position + self.size() as u64
@@ -70,6 +83,7 @@ pub(super) struct Tail {
     batches: VecDeque<TailBatch>,
     written: usize,
     bytes: usize,
+    unwritten_bytes: usize,
     /// Every record of the log at or past this offset is here.
     floor: Offset,
     /// What written batches may take.
@@ -78,7 +92,14 @@ pub(super) struct Tail {
 
 impl Tail {
     pub fn new(end: Offset) -> Self {
-        Self { batches: VecDeque::new(), written: 0, bytes: 0, floor: end, share: TAIL_SHARE_DEFAULT }
+        Self {
+            batches: VecDeque::new(),
+            written: 0,
+            bytes: 0,
+            unwritten_bytes: 0,
+            floor: end,
+            share: TAIL_SHARE_DEFAULT,
+        }
     }
 
     /// Bytes of memory charged, written or not.
@@ -92,6 +113,7 @@ impl Tail {
 
     pub fn push(&mut self, batch: TailBatch) {
         self.bytes += batch.charge();
+        self.unwritten_bytes += batch.size();
         self.batches.push_back(batch);
     }
 
@@ -104,10 +126,23 @@ impl Tail {
         self.written < self.batches.len()
     }
 
+    /// Bytes of the batches that wait to be written.
+    pub fn unwritten_bytes(&self) -> usize {
+        self.unwritten_bytes
+    }
+
+    /// Batches that end at or past `offset`, in order; all of them when the tail reaches back to it.
+    pub fn from(&self, offset: Offset) -> impl Iterator<Item = &TailBatch> {
+        let first = self.batches.partition_point(|batch| batch.last < offset);
+        self.batches.range(first..)
+    }
+
     /// The next `count` batches are on disk now.
     pub fn advance(&mut self, count: usize) {
+        assert!(self.written + count <= self.batches.len(), "only what was in the tail was written");
+        let written = self.batches.range(self.written..self.written + count);
+        self.unwritten_bytes -= written.map(TailBatch::size).sum::<usize>();
         self.written += count;
-        assert!(self.written <= self.batches.len(), "only what was in the tail was written");
         self.shrink_to(self.share);
     }
 
@@ -148,6 +183,7 @@ impl Tail {
         self.bytes -= self.batches.range(kept..).map(TailBatch::charge).sum::<usize>();
         self.batches.truncate(kept);
         self.written = self.written.min(kept);
+        self.unwritten_bytes = self.unwritten().map(TailBatch::size).sum();
         self.floor = self.floor.min(end);
     }
 

@@ -41,7 +41,8 @@ pub struct Truncated {
 impl Log {
     /// Begins to remove every batch that reaches `to` or beyond; the log ends at `to` then. One that starts at or past
     /// `to` begins anew there, empty. The log must be settled (see [`Log::is_settled`]); nothing may be appended before
-    /// the end. Reads under way that could see what goes come back empty.
+    /// the end, and no journal may hold anything of the log past `to`: a recovery would bring it back. Reads under way
+    /// that could see what goes come back empty.
     pub fn begin_truncation(&mut self, to: Offset, now: Timestamp) -> Truncation {
         assert!(self.is_settled() && self.failed.is_none(), "a log is settled before it is cut");
         self.jobs.removing = true;
@@ -70,12 +71,14 @@ impl Log {
         self.segments.replace_from(truncated.from, segment);
         (self.epochs, self.producers) = (replay.epochs, replay.producers);
         self.epochs.truncate_from_end(to);
-        (self.end, self.written, self.flushed) = (to, to, to);
+        (self.end, self.written, self.stable) = (to, to, to);
+        (self.flushed, self.submitted) = (to, to);
         (self.start, self.recovery_point) = (self.start.min(to), self.recovery_point.min(to));
         self.cleaned = self.cleaned.min(to);
         if self.segments.first().base == to {
             self.start = to;
         }
+        self.marked = 0;
         self.tail.truncate(to);
         self.check();
         Ok(())
@@ -107,7 +110,8 @@ impl Truncation {
         let mut replay = Replay::load(&self.dir, &entries, epochs, first.unwrap_or(base), base).await?;
         let kept: Vec<_> = self.kept.iter().map(|&(base, size)| Segment::sealed(&self.dir, base, size)).collect();
         replay.catch_up(&kept, base).await?;
-        let recovered = recovery::recover(&self.dir, base, len, &self.config, self.now, Some(&mut replay)).await?;
+        let recovered =
+            recovery::recover(&self.dir, base, len, &self.config, self.now, None, Some(&mut replay)).await?;
         let Recovered { mut segment, .. } = recovered;
         replay.producers.refresh(self.now);
         segment.trim_at_once().await?;

@@ -1,4 +1,4 @@
-//! Carrying the tail to the active segment's file: begun under a borrow, run without one, finished under another.
+//! Carrying the tail to the segments' files: begun under a borrow, run without one, finished under another.
 //!
 //! ```text
 //!  file   | acked ................ | partial block | preallocated zeros ......... |
@@ -7,6 +7,9 @@
 //! One write is under way per log; what is appended meanwhile goes out with the next. The last block is written again
 //! with the same acked bytes, so that a torn write can only hurt what nobody was promised. The file's size is always
 //! ahead of the write.
+//!
+//! What a write leaves unsynced is made durable by a later one that syncs: every file that may hold such bytes, in
+//! order, so that `flushed` never has a hole below it.
 
 use super::config::Durability;
 use super::error::{Doing, StorageError};
@@ -27,6 +30,7 @@ use std::rc::Rc;
 pub struct Write {
     batches: Vec<TailBatch>,
     target: Target,
+    keeps_promise: bool,
 }
 
 /// The file a write goes to, and where in it.
@@ -37,9 +41,20 @@ struct Target {
     position: u64,
     segment_bytes: u64,
     preallocate: bool,
-    synced: bool,
-    /// `flush.messages` asks for a sync after this write.
-    flush: bool,
+    sync: Sync,
+    /// Older segments with bytes that may not be synced yet.
+    older: Vec<Rc<SegmentFile>>,
+}
+
+/// When a write is on stable storage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sync {
+    /// Not before a later write syncs.
+    Later,
+    /// When it has completed: nothing before it is unsynced.
+    Itself,
+    /// After a sync of the file, and of those before it.
+    After,
 }
 
 /// What became of a [`Write`].
@@ -52,43 +67,89 @@ pub struct Written {
     position: u64,
     disk: OnDisk,
     flushed: bool,
+    /// The write made the batches as safe as the log's durability promises.
+    keeps_promise: bool,
     result: Result<(), StorageError>,
 }
 
 impl Log {
-    /// The next write; `None` when nothing is pending, a write is under way, or one has failed.
+    /// The next write, after which its batches are as safe as the log's durability promises; `None` when nothing is
+    /// pending, a write is under way, or one has failed.
     pub fn begin_write(&mut self) -> Option<Write> {
+        let batches = self.next_batches(self.end);
+        if batches.is_empty() && !self.jobs.wants_file {
+            return None;
+        }
+        let sync = match self.config.durability {
+            Durability::Synced if self.flushed == self.written => Sync::Itself,
+            Durability::Synced => Sync::After,
+            Durability::Written if self.must_flush(&batches) => Sync::After,
+            Durability::Written => Sync::Later,
+        };
+        let base = batches.first().map_or(self.segments.active().base, |first| first.segment);
+        self.begin(base, batches, sync, true)
+    }
+
+    /// As `begin_write`, when something must be written before all below the log start can be deleted.
+    pub fn begin_write_below_start(&mut self) -> Option<Write> {
+        let is_due = self.written < self.start || self.jobs.wants_file;
+        if is_due { self.begin_write() } else { None }
+    }
+
+    /// As `begin_write`, of what a journal keeps already: nobody waits for it, and it is not synced.
+    pub fn begin_write_back(&mut self) -> Option<Write> {
+        let batches = self.next_batches(self.stable);
+        let base = batches.first()?.segment;
+        self.begin(base, batches, Sync::Later, false)
+    }
+
+    /// Syncs what has been written; `None` when all of that is synced, or is being sealed.
+    pub fn begin_sync(&mut self) -> Option<Write> {
+        let last = self.segments.iter().rev().find(|segment| segment.written > 0)?;
+        let base = last.base;
+        let is_sealed = last.is_sealed() || (self.jobs.sealing && base != self.segments.active().base);
+        if self.flushed == self.written || is_sealed {
+            return None;
+        }
+        self.begin(base, Vec::new(), Sync::After, false)
+    }
+
+    fn begin(&mut self, base: Offset, batches: Vec<TailBatch>, sync: Sync, keeps_promise: bool) -> Option<Write> {
         if self.jobs.writing || self.jobs.removing || self.failed.is_some() {
             return None;
         }
-        let first = self.tail.unwritten().next().map(|batch| batch.segment);
-        if first.is_none() && !self.jobs.wants_file {
-            return None;
-        }
-        let batches = self.next_batches();
-        let flush = self.must_flush(&batches);
         let config = self.config.clone();
-        let base = first.unwrap_or(self.segments.active().base);
+        let older = match sync {
+            Sync::After => self.unsealed_below(base),
+            Sync::Itself | Sync::Later => Vec::new(),
+        };
         let segment = self.segments.get_mut(base).expect("a batch in the tail belongs to a segment");
+        let written = segment.written;
         let open = segment.open_mut().expect("a segment is sealed after its last write");
+        assert!(written == 0 || open.disk.allocated.is_some(), "one job at a time has a segment's file");
         let target = Target {
             disk: std::mem::take(&mut open.disk),
             file: segment.file.clone(),
-            position: segment.written,
+            position: written,
             segment_bytes: u64::from(config.segment_bytes),
             preallocate: config.preallocate,
-            synced: config.durability == Durability::Synced,
-            flush,
+            sync,
+            older,
         };
         self.jobs.writing = true;
-        Some(Write { batches, target })
+        Some(Write { batches, target, keeps_promise })
     }
 
-    /// The unwritten batches that lie in one segment and fit a job.
-    fn next_batches(&self) -> Vec<TailBatch> {
+    fn unsealed_below(&self, base: Offset) -> Vec<Rc<SegmentFile>> {
+        let unsealed = self.segments.iter().filter(|segment| segment.base < base && !segment.is_sealed());
+        unsealed.filter(|segment| segment.written > 0).map(|segment| segment.file.clone()).collect()
+    }
+
+    /// The unwritten batches below `below` that lie in one segment and fit a job.
+    fn next_batches(&self, below: Offset) -> Vec<TailBatch> {
         let mut bytes = 0;
         let mut batches: Vec<TailBatch> = Vec::new();
-        for batch in self.tail.unwritten() {
+        for batch in self.tail.unwritten().take_while(|batch| batch.last < below) {
             bytes += batch.size();
             let wanted = batches.first().is_none_or(|first| first.segment == batch.segment && bytes <= JOB_BYTES_MAX);
             if !wanted {
@@ -108,7 +169,7 @@ impl Log {
         limit < i64::MAX && (last.last.plus(1) - self.flushed >= limit || ends_segment)
     }
 
-    /// Takes back what a write brought. The only place where `written_offset` advances; returns it.
+    /// Takes back what a write brought. The only place where `written_offset` advances; returns `stable_offset`.
     pub fn finish_write(&mut self, written: Written) -> Result<Offset, StorageError> {
         assert!(self.jobs.writing, "a write is under way");
         self.jobs.writing = false;
@@ -124,9 +185,12 @@ impl Log {
         if written.flushed {
             self.flushed = self.written;
         }
+        if written.keeps_promise {
+            self.stabilise(self.written);
+        }
         self.tail.advance(written.batches);
         self.check();
-        Ok(self.written)
+        Ok(self.stable)
     }
 }
 
@@ -141,15 +205,16 @@ impl Write {
     }
 
     pub async fn run(self) -> Written {
-        let Self { batches, mut target } = self;
+        let Self { batches, mut target, keeps_promise } = self;
         let result = target.write(&batches).await;
         Written {
             segment: target.file.base(),
             batches: batches.len(),
             next: batches.last().map(|batch| batch.last.plus(1)),
             position: target.position,
-            flushed: target.flush || target.synced,
+            flushed: target.sync != Sync::Later,
             disk: target.disk,
+            keeps_promise,
             result,
         }
     }
@@ -157,45 +222,60 @@ impl Write {
 
 impl Target {
     async fn write(&mut self, batches: &[TailBatch]) -> Result<(), StorageError> {
+        if batches.is_empty() && self.sync == Sync::After && self.disk.writers.is_closed() {
+            return self.sync_closed().await;
+        }
+        let file = self.writer().await?;
         if let (Some(first), Some(last)) = (batches.first(), batches.last()) {
             assert_eq!(first.position, self.position, "a write goes on where the last one ended");
             let end = last.end_position();
-            let file = self.writer().await?;
             self.allocate(&file, end.next_multiple_of(BLOCK)).await?;
             let partial = self.partial(&file).await?;
             self.write_blocks(&file, partial, batches, end).await?;
-            self.make_durable(&file).await
-        } else {
-            self.writer().await.map(drop)
         }
+        self.make_durable(&file).await
+    }
+
+    /// Syncs a file that nobody writes to now, and leaves it closed.
+    async fn sync_closed(&mut self) -> Result<(), StorageError> {
+        let file = self.file.reader().await.doing("opening a segment")?;
+        self.make_durable(&file).await?;
+        self.file.release();
+        Ok(())
     }
 
     /// The file, open for writing; created when the segment is new.
     async fn writer(&mut self) -> Result<File, StorageError> {
-        match self.disk.writer.take() {
-            Some(file) if self.disk.synced == self.synced => return Ok(self.disk.writer.insert(file).clone()),
-            // The log's durability was changed.
-            Some(file) => file.close().await.doing("closing a segment")?,
-            None => {}
+        let synced = self.sync == Sync::Itself;
+        let open = if synced { &self.disk.writers.synced } else { &self.disk.writers.plain };
+        if let Some(file) = open {
+            return Ok(file.clone());
         }
-        let (dir, is_new) = (self.file.dir(), self.disk.allocated.is_none());
-        let mode = OpenMode::Write { create: is_new, synced: self.synced };
-        let file = dir.open_file(&self.file.name(names::LOG), mode).await.doing("opening a segment")?;
+        let is_new = self.disk.allocated.is_none();
+        let mode = OpenMode::Write { create: is_new, synced };
+        let file = self.file.dir().open_file(&self.file.name(names::LOG), mode).await.doing("opening a segment")?;
         if is_new {
             // What a crash may have left under this name is no part of the log.
             file.truncate(0).await.doing("cutting a segment")?;
             self.disk.allocated = Some(0);
         }
-        self.disk.synced = self.synced;
-        Ok(self.disk.writer.insert(file).clone())
+        let writers = &mut self.disk.writers;
+        let place = if synced { &mut writers.synced } else { &mut writers.plain };
+        Ok(place.insert(file).clone())
     }
 
-    /// As far as it is asked for, and the writes have not been synced themselves.
     async fn make_durable(&mut self, file: &File) -> Result<(), StorageError> {
-        if self.flush && !self.synced {
+        if self.sync == Sync::Later {
+            return Ok(());
+        }
+        if self.sync == Sync::After {
+            for older in &self.older {
+                let older = older.reader().await.doing("opening a segment")?;
+                older.sync().await.doing("syncing a segment")?;
+            }
             file.sync().await.doing("syncing a segment")?;
         }
-        if (self.flush || self.synced) && !self.disk.named {
+        if !self.disk.named {
             self.file.dir().sync().await.doing("syncing a log's directory")?;
             self.disk.named = true;
         }
@@ -266,6 +346,11 @@ impl Target {
         self.position = end;
         Ok(())
     }
+}
+
+/// Copies `parts` one after another into `into`, as far as both go, and says how much.
+pub(super) fn copy<'a>(parts: impl Iterator<Item = &'a [u8]>, into: &mut [u8]) -> usize {
+    Source::new(parts).fill(into)
 }
 
 /// Slices to be copied one after another.

@@ -2,18 +2,21 @@
 //!
 //! No borrow of the replica is held across an await, nor while its host is told something.
 
+mod segment_driver;
+
 use super::input::{Arrival, Input, Output, Outputs, Sequence, Ticket, WaitId};
 use super::leader::Partition;
-use super::state::State;
+use super::state::{Io, State};
 use crate::error::{ReadError, Unavailable};
-use crate::limits::{REMOVAL_PAUSE, REPLACEMENT_POLL};
+use crate::limits::{REMOVAL_PAUSE, REPLACEMENT_POLL, TRIM_AFTER_IDLE};
 use crate::log::cleaner::{self, CleanError, Cleaned, Dirt, Means};
-use crate::log::{self, Admission, Doomed, Expiry, Log, ProducerError, ReadPlan, Seal, StorageError};
-use crate::message::{AppendPart, AppendResult, Description, EpochEnd, Isolation, LogDirIndex, PartitionCheckpoint};
+use crate::log::{self, Admission, Doomed, Expiry, Log, ProducerError, Seal, StorageError};
+use crate::message::{AppendPart, AppendResult, LogDirIndex};
 use crate::record::{TimestampType, ValidBatch};
 use crate::runtime::sync::Notify;
 use crate::runtime::{self, Class};
 use crate::types::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use segment_driver::Wants;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,6 +31,12 @@ pub trait Host {
     fn disturbed(&self, wait: WaitId);
     /// The log has taken a batch.
     fn appended(&self, replica: &Rc<Replica>);
+    /// What is pending is to be made stable: by [`Replica::journaled`], or by [`Replica::write_through`].
+    fn commit(&self, replica: &Rc<Replica>);
+    /// How many journaled bytes may wait before they are written to the segment.
+    fn write_back_bytes(&self) -> usize;
+    /// More of the log may be on stable storage in its segments.
+    fn flushed(&self, replica: &Replica);
     /// The log's tail takes another amount of memory.
     fn tail_changed(&self, replica: &Replica);
     /// Said once per replica.
@@ -55,8 +64,15 @@ pub struct Replica {
     quiet: Notify,
     sealing: Cell<bool>,
     seals: Notify,
+    wants: Cell<Wants>,
+    writing_through: Cell<bool>,
+    ios: Notify,
     /// In the list that its host's sweep walks.
     pub listed: Cell<bool>,
+    /// In the line of a journal.
+    pub in_line: Cell<bool>,
+    /// Unwritten bytes that its host has counted.
+    pub unwritten: Cell<usize>,
 }
 
 impl Replica {
@@ -75,7 +91,12 @@ impl Replica {
             quiet: Notify::new(),
             sealing: Cell::new(false),
             seals: Notify::new(),
+            wants: Cell::default(),
+            writing_through: Cell::default(),
+            ios: Notify::new(),
             listed: Cell::new(false),
+            in_line: Cell::new(false),
+            unwritten: Cell::new(0),
         }
     }
 
@@ -182,7 +203,11 @@ impl Replica {
 
     fn run(self: &Rc<Self>, host: &Rc<dyn Host>, output: Output) {
         match output {
-            Output::StartWrite => runtime::spawn_in(Class::Data, self.clone().write(host.clone())),
+            Output::Commit => host.commit(self),
+            Output::StartWrite => {
+                let class = if self.wants.get().through { Class::Data } else { Class::Background };
+                runtime::spawn_in(class, self.clone().write(host.clone()));
+            }
             Output::StartTrim => runtime::spawn_in(Class::Background, self.clone().trim(host.clone())),
             Output::Answer { ticket, result } => host.decided(ticket, result),
             Output::Arrived { wait, bytes } => host.arrived(wait, bytes),
@@ -204,22 +229,8 @@ impl Replica {
         assert!(appended.first == base && !appended.duplicate, "the log and its partition agree where it ends");
     }
 
-    /// One write of the group commit. It first runs after its spawner yields, so it takes all of that turn's batches.
-    async fn write(self: Rc<Self>, host: Rc<dyn Host>) {
-        let result = self.write_pending().await;
-        self.io_ended(&host, result);
-    }
-
-    async fn write_pending(&self) -> Result<(), StorageError> {
-        let write = self.log.borrow_mut().begin_write();
-        let Some(write) = write else { return Ok(()) };
-        let written = write.run().await;
-        self.log.borrow_mut().finish_write(written).map(drop)
-    }
-
     async fn trim(self: Rc<Self>, host: Rc<dyn Host>) {
         let result = log::trim(&self.log).await;
-        host.tail_changed(&self);
         self.io_ended(&host, result);
     }
 
@@ -233,16 +244,17 @@ impl Replica {
         }
     }
 
-    /// Removes some of what lies below the log start; returns whether it did. Where that is everything, a new segment
-    /// must have its file first: one write gives it, and takes along what waits.
+    /// Removes some of what lies below the log start; returns whether it did. What of that is in memory only is written
+    /// first, and where it is everything, the new segment gets its file.
     async fn remove_segments(&self) -> Result<bool, StorageError> {
         self.sealed().await;
         self.replaced().await;
-        if self.remove_settled().await? {
-            return Ok(true);
+        while !self.remove_settled().await? {
+            let write = { self.log.borrow_mut().begin_write_below_start() };
+            let Some(write) = write else { return Ok(false) };
+            self.run_write(write).await?;
         }
-        self.write_pending().await?;
-        self.remove_settled().await
+        Ok(true)
     }
 
     /// Returns whether there was something to remove.
@@ -282,21 +294,39 @@ impl Replica {
 
     fn io_ended(self: &Rc<Self>, host: &Rc<dyn Host>, result: Result<(), StorageError>) {
         match result {
-            Err(error) => self.fail(host, Input::IoFailed, error),
+            Err(error) => {
+                self.wants.take();
+                self.fail(host, Input::IoFailed, error);
+            }
             Ok(()) => {
+                host.tail_changed(self);
+                host.flushed(self);
                 self.seal_if_due(host);
-                let (written, last_stable) = self.stable();
-                self.step(host, Input::IoDone { written, last_stable });
+                let (stable, last_stable) = self.stable();
+                self.step(host, Input::IoDone { stable, last_stable });
+                self.go_on(host);
             }
         }
+        self.ios.notify_all();
     }
 
-    /// How far the log is written, and below where no transaction is open.
+    /// How far the log is stable, and below where no transaction is open.
     fn stable(&self) -> (Offset, Offset) {
         let mut log = self.log.borrow_mut();
-        let written = log.written_offset();
-        log.advance_high_watermark(written);
-        (written, log.last_stable_offset(written))
+        let stable = log.stable_offset();
+        log.advance_high_watermark(stable);
+        (stable, log.last_stable_offset(stable))
+    }
+
+    /// What was wanted meanwhile has its turn; without any, files that are idle are trimmed.
+    fn go_on(self: &Rc<Self>, host: &Rc<dyn Host>) {
+        let (settled, wants) = (self.log().is_settled(), self.wants.get() != Wants::default());
+        let idle = { self.machine().state().io == Io::Idle };
+        if wants && idle {
+            self.step(host, Input::WriteDue);
+        } else if settled && !wants {
+            self.step(host, Input::Sweep);
+        }
     }
 
     /// Rolled segments get their final form beside the writes that follow.
@@ -319,6 +349,7 @@ impl Replica {
         }
         self.sealing.set(false);
         self.seals.notify_all();
+        host.flushed(&self);
         if let Err(error) = result {
             self.fail(&host, Input::StorageFailed, error);
         }
@@ -354,75 +385,15 @@ impl Replica {
 
     /// Time to look whether the files should be trimmed. Returns whether it will be time again.
     pub fn sweep(self: &Rc<Self>, host: &Rc<dyn Host>) -> bool {
-        if self.log.borrow().is_settled() || self.log.borrow().failure().is_some() {
+        let since = self.machine().state().untrimmed_since;
+        let is_idle = since.is_some_and(|since| runtime::now() >= since + TRIM_AFTER_IDLE);
+        let (settled, behind) = (self.log().is_settled(), self.log().is_behind());
+        if settled || self.log().failure().is_some() {
             self.step(host, Input::Sweep);
+        } else if is_idle && behind {
+            self.write_back(host);
         }
         self.machine().state().untrimmed_since.is_some()
-    }
-}
-
-/// What can be asked at once.
-impl Replica {
-    /// Bytes from an offset on that a client may read now.
-    pub fn bytes_readable(&self, from: Offset, enough: u64, isolation: Isolation) -> Result<u64, ReadError> {
-        let machine = self.machine();
-        machine.check_epoch(None)?;
-        let end = machine.check_read(from, isolation)?;
-        if from >= end {
-            return Ok(0);
-        }
-        let enough = usize::try_from(enough).unwrap_or(usize::MAX);
-        match self.log().plan_read(from, enough, end, true) {
-            Ok(ReadPlan::Ready(records)) => Ok(records.len() as u64),
-            // Not even in the tail any more: a fetch of it need not wait.
-            Ok(ReadPlan::Disk(_)) => Ok(u64::MAX),
-            Err(_) => Err(ReadError::OffsetOutOfRange),
-        }
-    }
-
-    /// The largest epoch not above `epoch`, and where it ends; `None` when our log cannot tell.
-    pub fn epoch_end(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
-        let (leader_epoch, end_offset) = self.log().end_offset_for_epoch(epoch);
-        (leader_epoch != LeaderEpoch::NONE).then_some(EpochEnd { leader_epoch, end_offset })
-    }
-
-    /// Where the log of a reader, having read up to `from` with `last_epoch`, parts from ours (KIP-595).
-    pub fn divergence(&self, from: Offset, last_epoch: Option<LeaderEpoch>) -> Result<Option<EpochEnd>, ReadError> {
-        let Some(last_epoch) = last_epoch else { return Ok(None) };
-        let end = self.epoch_end(last_epoch).ok_or(ReadError::OffsetOutOfRange)?;
-        let parts = end.leader_epoch < last_epoch || end.end_offset < from;
-        Ok(parts.then_some(end))
-    }
-
-    pub fn describe(&self) -> Description {
-        let machine = self.machine();
-        let state = machine.state();
-        Description {
-            partition: self.home.partition,
-            topic: self.home.topic.clone(),
-            log_dir: self.home.log_dir,
-            size: self.log().size(),
-            leader_epoch: state.leader_epoch,
-            log_start_offset: state.log_start,
-            high_watermark: state.high_watermark,
-            log_end_offset: state.log_end,
-            offline: state.offline,
-        }
-    }
-
-    pub fn checkpoint(&self, sound: bool) -> PartitionCheckpoint {
-        let machine = self.machine();
-        let state = machine.state();
-        PartitionCheckpoint {
-            partition: self.home.partition,
-            topic: self.home.topic.clone(),
-            log_dir: self.home.log_dir,
-            recovery_point: self.log().recovery_point(),
-            log_start_offset: state.log_start,
-            high_watermark: state.high_watermark,
-            cleaned: self.log().config().cleanup_policy.compact.then(|| self.log().cleaned()),
-            sound: sound && !state.offline,
-        }
     }
 }
 

@@ -16,12 +16,19 @@ pub struct WaitId(pub u64);
 pub enum Input {
     /// A validated batch is at hand.
     Append(Arrival),
-    /// What was under way on the files has ended: all below `written` is on disk, and no transaction is open below
-    /// `last_stable`.
+    /// What was under way on the files has ended: all below `stable` is as safe as promised, and no transaction is open
+    /// below `last_stable`.
     IoDone {
-        written: Offset,
+        stable: Offset,
         last_stable: Offset,
     },
+    /// The same, by way of a journal.
+    Stable {
+        stable: Offset,
+        last_stable: Offset,
+    },
+    /// What is pending is to be written to the segment.
+    WriteDue,
     /// What was under way on the files failed.
     IoFailed,
     /// Something else on the log's files failed.
@@ -85,13 +92,15 @@ pub enum Output {
         base: Offset,
         leader_epoch: LeaderEpoch,
     },
-    /// Write what is pending. Like the next two, it is answered with `IoDone` or `IoFailed`.
+    /// Make what is pending as safe as promised, by a journal (`Stable`) or by the segment (`WriteDue`).
+    Commit,
+    /// Write to the segment. Like the next two, it is answered with `IoDone` or `IoFailed`.
     StartWrite,
     /// Cut the files to their content.
     StartTrim,
     /// Remove the segments below the log start.
     StartRemoval,
-    /// This append is decided, and on disk if it succeeded.
+    /// This append is decided, and as safe as promised if it succeeded.
     Answer {
         ticket: Ticket,
         result: AppendResult,

@@ -62,7 +62,26 @@ impl Partition {
     pub fn step(&mut self, now: Instant, input: Input, out: &mut Outputs) {
         match input {
             Input::Append(arrival) => self.append(now, arrival, out),
-            Input::IoDone { written, last_stable } => self.io_done(written, last_stable, out),
+            Input::IoDone { stable, last_stable } => {
+                assert_ne!(self.state.io, Io::Idle, "what was not started cannot end");
+                self.state.io = Io::Idle;
+                self.advance(stable, last_stable, out);
+                self.start_io_if_due(out);
+                if self.state.stable < self.state.log_end && !self.state.offline {
+                    out.push(Output::Commit);
+                }
+                self.quiet_if_closed(out);
+            }
+            Input::Stable { stable, last_stable } => {
+                self.advance(stable, last_stable, out);
+                self.quiet_if_closed(out);
+            }
+            Input::WriteDue => {
+                // When the replica closes, only appends that wait may still start something.
+                let wanted = self.state.is_served() || self.state.stable < self.state.log_end;
+                self.state.write_due |= wanted && !self.state.offline;
+                self.start_io_if_due(out);
+            }
             Input::IoFailed => {
                 assert_ne!(self.state.io, Io::Idle, "only what is under way can fail");
                 self.state.io = Io::Idle;
@@ -116,15 +135,15 @@ impl Partition {
         self.unreadable.push(next, arrival.bytes);
         self.park(arrival.ticket, base, next, arrival.log_append_time);
         out.push(Output::Append { base, leader_epoch: self.state.leader_epoch });
-        self.start_io_if_due(out);
+        out.push(Output::Commit);
     }
 
     fn park(&mut self, ticket: Ticket, base: Offset, needs: Offset, log_append_time: Timestamp) {
         self.appends.park(ParkedAppend { needs, ticket, base, log_append_time });
     }
 
-    /// One operation at a time: what arrives during a write goes out together with the next. Removal is rare and short,
-    /// and would never have its turn behind writes.
+    /// One operation at a time: what becomes due during a write goes out together with the next. Removal is rare and
+    /// short, and would never have its turn behind writes.
     fn start_io_if_due(&mut self, out: &mut Outputs) {
         if self.state.io != Io::Idle || self.state.offline {
             return;
@@ -133,23 +152,21 @@ impl Partition {
             self.state.removal_due = false;
             self.state.io = Io::Removing;
             out.push(Output::StartRemoval);
-        } else if self.state.written < self.state.log_end {
+        } else if self.state.write_due {
+            self.state.write_due = false;
             self.state.io = Io::Writing;
             out.push(Output::StartWrite);
         }
     }
 
-    fn io_done(&mut self, written: Offset, last_stable: Offset, out: &mut Outputs) {
-        assert_ne!(self.state.io, Io::Idle, "what was not started cannot end");
-        assert!(written >= self.state.written, "what is written stays written");
-        self.state.io = Io::Idle;
-        self.state.written = written;
-        self.state.high_watermark = written;
+    /// The only replica is here: what our disk has, all have.
+    fn advance(&mut self, stable: Offset, last_stable: Offset, out: &mut Outputs) {
+        assert!(stable >= self.state.stable, "what is on disk stays there");
+        self.state.stable = stable;
+        self.state.high_watermark = stable;
         self.state.last_stable = last_stable.max(self.state.log_start);
         self.answer_covered(out);
         self.tell_fetches(out);
-        self.start_io_if_due(out);
-        self.quiet_if_closed(out);
     }
 
     fn answer_covered(&mut self, out: &mut Outputs) {
@@ -175,6 +192,7 @@ impl Partition {
     fn storage_failed(&mut self, out: &mut Outputs) {
         if !self.state.offline {
             self.state.offline = true;
+            self.state.write_due = false;
             out.push(Output::WentOffline);
         }
         while let Some(append) = self.appends.pop_any() {

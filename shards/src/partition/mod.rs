@@ -1,5 +1,6 @@
 //! One replica of a partition as a state machine: `step(now, input, outputs)`; only [`driver`] has effects.
 
+mod answers;
 mod delayed;
 pub mod driver;
 mod input;

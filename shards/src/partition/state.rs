@@ -13,15 +13,17 @@ pub struct State {
     pub last_stable: Offset,
     /// Below it every in-sync replica has the records; what may be read at all.
     pub high_watermark: Offset,
-    /// Below it our own disk has the records.
-    pub written: Offset,
-    /// Where the next record goes; from `written` to here records are in memory only.
+    /// Below it our own disk has the records, in a journal or in the segments.
+    pub stable: Offset,
+    /// Where the next record goes; from `stable` to here records are in memory only.
     pub log_end: Offset,
     pub io: Io,
     /// A write failed: what came after it is not known, so nothing is appended any more.
     pub offline: bool,
     /// Why no request is served any more.
     pub closed: Option<Unavailable>,
+    /// Something is to be written to the segment.
+    pub write_due: bool,
     /// Segments may lie below the log start as a whole.
     pub removal_due: bool,
     /// Files are longer than their content since this append.
@@ -38,7 +40,7 @@ pub enum Io {
 }
 
 impl State {
-    /// A leader right after its log was opened: what the log holds is written, and `last_stable` where its first open
+    /// A leader right after its log was opened: what the log holds is on disk, and `last_stable` where its first open
     /// transaction begins.
     pub fn opened(leader_epoch: LeaderEpoch, log_start: Offset, last_stable: Offset, log_end: Offset) -> Self {
         let state = Self {
@@ -46,11 +48,12 @@ impl State {
             log_start,
             last_stable: last_stable.max(log_start),
             high_watermark: log_end,
-            written: log_end,
+            stable: log_end,
             log_end,
             io: Io::Idle,
             offline: false,
             closed: None,
+            write_due: false,
             removal_due: false,
             untrimmed_since: None,
         };
@@ -58,13 +61,13 @@ impl State {
         state
     }
 
-    /// log start <= last stable <= high watermark <= written <= log end.
+    /// log start <= last stable <= high watermark <= stable <= log end.
     pub fn check(&self) {
         assert!(self.log_start >= Offset::ZERO, "the log starts at or after offset 0: {self:?}");
         assert!(self.log_start <= self.last_stable, "records below the log start are gone: {self:?}");
         assert!(self.last_stable <= self.high_watermark, "only what all have can be stable: {self:?}");
-        assert!(self.high_watermark <= self.written, "only what is written counts as replicated: {self:?}");
-        assert!(self.written <= self.log_end, "only what was appended is written: {self:?}");
+        assert!(self.high_watermark <= self.stable, "only what is on disk counts as replicated: {self:?}");
+        assert!(self.stable <= self.log_end, "only what was appended is on disk: {self:?}");
     }
 
     /// Where reading must stop.
@@ -75,9 +78,14 @@ impl State {
         }
     }
 
+    /// Appends are taken.
+    pub fn is_served(&self) -> bool {
+        !self.offline && self.closed.is_none()
+    }
+
     /// Nothing waits for the disk, and nothing runs there.
     pub fn is_quiet(&self) -> bool {
-        let waiting = self.written < self.log_end || self.removal_due;
+        let waiting = self.stable < self.log_end || self.removal_due || self.write_due;
         self.io == Io::Idle && (self.offline || !waiting)
     }
 }

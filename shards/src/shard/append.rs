@@ -65,12 +65,26 @@ impl Host for Shard {
     fn appended(&self, replica: &Rc<Replica>) {
         let bytes = replica.log().tail_bytes();
         self.charge_tail(replica.home().partition, bytes);
+        self.count_unwritten(replica);
         self.list_for_sweep(replica);
+    }
+
+    fn commit(&self, replica: &Rc<Replica>) {
+        self.commit_pending(replica);
+    }
+
+    fn write_back_bytes(&self) -> usize {
+        self.settings.write_back_bytes
+    }
+
+    fn flushed(&self, replica: &Replica) {
+        self.release_journal(replica);
     }
 
     fn tail_changed(&self, replica: &Replica) {
         let bytes = replica.log().tail_bytes();
-        self.tails.borrow_mut().shrunk(replica.home().partition, bytes);
+        self.tails.borrow_mut().changed(replica.home().partition, bytes);
+        self.count_unwritten(replica);
     }
 
     fn went_offline(&self, home: &Home, cause: &StorageError) {

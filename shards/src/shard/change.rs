@@ -4,14 +4,15 @@
 use super::Shard;
 use super::responder::Responder;
 use crate::error::{ChangeError, Unavailable};
-use crate::limits::{OPENS_AT_ONCE, TAIL_SHARE};
+use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, TAIL_SHARE};
 use crate::log::{self, Log, Opening, names, partition_metadata};
 use crate::message::{LogDirIndex, OpenPartition, PartitionChange, Reply};
 use crate::partition::Input;
 use crate::partition::driver::{Home, Replica};
-use crate::runtime::{self, Class, Directory};
-use crate::types::{TopicId, TopicPartition};
+use crate::runtime::{self, Class, Directory, Instant};
+use crate::types::{ShardId, TopicId, TopicPartition};
 use futures_util::stream::{self, StreamExt};
+use std::cell::Cell;
 use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Duration;
@@ -57,6 +58,7 @@ impl Shard {
             let next = self.changes.borrow_mut().pop_front();
             let Some((changes, responder)) = next else { break };
             let mut results = Vec::with_capacity(changes.len());
+            self.recovery.begin(changes.iter().filter(|change| is_recovery(change)).count());
             for run in changes.chunk_by(|a, b| is_open(a) && is_open(b)) {
                 let run = stream::iter(run).map(|change| self.make_change(change));
                 results.extend(run.buffered(OPENS_AT_ONCE).collect::<Vec<_>>().await);
@@ -110,6 +112,12 @@ impl Shard {
             directory: names::directory(&open.topic, open.partition.partition),
         };
         let opened = self.open_log(open, &home).await;
+        if !open.clean {
+            self.recovery.opened(self.settings.id);
+        }
+        if opened.is_err() {
+            self.keep_leftovers(open);
+        }
         let (slot, result) = match opened {
             Ok(log) => (Slot::Open(Rc::new(Replica::new(home, open.leader_epoch, log))), Ok(())),
             Err(error) => {
@@ -130,7 +138,8 @@ impl Shard {
             log_start: open.log_start,
             now: runtime::wall_clock(),
         };
-        let mut log = Log::open(directory, open.config.clone(), how).await.map_err(storage)?;
+        let log = Log::open(directory, open.config.clone(), how).await.map_err(storage)?;
+        let mut log = self.restore(open, log).await?;
         log.set_read_ahead(self.read_ahead.clone());
         log.set_tail_share(self.settings.tail_bytes_max / TAIL_SHARE);
         log.set_cleaned(open.cleaned);
@@ -147,6 +156,8 @@ impl Shard {
             Slot::Failed(home) => (home, 0),
             Slot::Open(replica) => {
                 replica.close(&self.host(), Unavailable::UnknownPartition).await;
+                self.journaling(replica.home().log_dir).journal.forget(partition);
+                self.forget_unwritten(&replica);
                 let delay_ms = replica.log().config().file_delete_delay_ms;
                 (replica.home().clone(), delay_ms)
             }
@@ -167,6 +178,33 @@ impl Shard {
             }
         });
     }
+}
+
+/// Says now and then how far a long recovery has come.
+#[derive(Default)]
+pub(super) struct Recovery {
+    left: Cell<usize>,
+    said: Cell<Option<Instant>>,
+}
+
+impl Recovery {
+    fn begin(&self, logs: usize) {
+        self.left.set(logs);
+        self.said.set(Some(runtime::now()));
+    }
+
+    fn opened(&self, shard: ShardId) {
+        self.left.set(self.left.get().saturating_sub(1));
+        let is_time = self.said.get().is_some_and(|said| said.elapsed() >= RECOVERY_SAID_EVERY);
+        if is_time {
+            self.said.set(Some(runtime::now()));
+            tracing::info!("shard {shard}: {} logs left to recover after an unclean stop", self.left.get());
+        }
+    }
+}
+
+fn is_recovery(change: &PartitionChange) -> bool {
+    matches!(change, PartitionChange::Open(open) if !open.clean)
 }
 
 fn is_open(change: &PartitionChange) -> bool {

@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 use std::rc::Rc;
 
 impl Shard {
-    pub(super) fn checkpoint(&self) -> Vec<PartitionCheckpoint> {
+    pub(super) fn checkpoints(&self) -> Vec<PartitionCheckpoint> {
         self.replicas().iter().map(|replica| replica.checkpoint(true)).collect()
     }
 
@@ -30,16 +30,28 @@ impl Shard {
         let replicas = self.replicas();
         let closings = stream::iter(&replicas).map(|replica| self.close(replica));
         let checkpoints = closings.buffer_unordered(OPENS_AT_ONCE).collect().await;
+        self.close_journals().await;
         self.slots.borrow_mut().clear();
         self.unswept.borrow_mut().clear();
         responder.reply(Reply::Shutdown(checkpoints));
         self.stopped.notify_one();
     }
 
+    async fn close_journals(&self) {
+        for journaling in &self.journals {
+            if let Err(error) = journaling.journal.close().await {
+                tracing::warn!("a journal is not closed: {error}; the next start removes it");
+            }
+        }
+    }
+
     async fn close(&self, replica: &Rc<Replica>) -> PartitionCheckpoint {
         replica.close(&self.host(), Unavailable::ShuttingDown).await;
         let sound = match replica.close_log().await {
-            Ok(()) => true,
+            Ok(()) => {
+                self.release_journal(replica);
+                true
+            }
             Err(error) => {
                 tracing::error!("{} is not closed in order: {error}", replica.home().directory);
                 false

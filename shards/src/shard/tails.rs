@@ -37,11 +37,16 @@ impl Tails {
         *tail = Tail { bytes, appended: clock };
     }
 
-    /// The tail has been cut to that many bytes.
-    pub fn shrunk(&mut self, partition: TopicPartition, bytes: usize) {
-        if let Some(tail) = self.tails.get_mut(&partition) {
-            self.total = self.total - tail.bytes + bytes;
-            tail.bytes = bytes;
+    /// The tail has that many bytes now, for another reason than an append. One that had been evicted while it was not
+    /// written counts again.
+    pub fn changed(&mut self, partition: TopicPartition, bytes: usize) {
+        match self.tails.get_mut(&partition) {
+            Some(tail) => {
+                self.total = self.total - tail.bytes + bytes;
+                tail.bytes = bytes;
+            }
+            None if bytes > 0 => self.appended(partition, bytes),
+            None => {}
         }
     }
 

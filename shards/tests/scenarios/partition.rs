@@ -3,7 +3,7 @@
 //! ```text
 //! > open epoch=3 start=0 end=10
 //! > append t=1 n=2 bytes=100 [epoch=3] [duplicate=4..5] [sequence=gap|fenced] [large] [time=99]
-//! > done 12 [stable=11] | failed | broken | await w=1 from=12 | cancel w=1 | delete 5|hw
+//! > due | done 12 [lso=11] | journaled 12 [lso=11] | failed | broken | await w=1 from=12 | cancel w=1 | delete 5|hw
 //! > epoch 4 | after 2000 (milliseconds) | sweep | close
 //! ```
 
@@ -59,8 +59,8 @@ impl Machine {
         let s = partition.state();
         write!(
             text,
-            "  = epoch {} | start {} <= stable {} <= high {} <= written {} <= end {} | {:?}",
-            s.leader_epoch, s.log_start, s.last_stable, s.high_watermark, s.written, s.log_end, s.io
+            "  = epoch {} | start {} <= lso {} <= high {} <= stable {} <= end {} | {:?}",
+            s.leader_epoch, s.log_start, s.last_stable, s.high_watermark, s.stable, s.log_end, s.io
         )
         .unwrap();
         let parked = [(partition.appends_parked(), "appends"), (partition.fetches_parked(), "fetches")];
@@ -79,6 +79,7 @@ impl Machine {
 fn describe(output: &Output) -> String {
     match output {
         Output::Append { base, leader_epoch } => format!("append at {base} in epoch {leader_epoch}"),
+        Output::Commit => "commit what is pending".into(),
         Output::StartWrite => "start a write".into(),
         Output::StartTrim => "start trimming".into(),
         Output::StartRemoval => "start removing segments".into(),
@@ -144,10 +145,14 @@ impl Words<'_> {
     fn input(&self) -> Input {
         match self.first() {
             "append" => Input::Append(self.arrival()),
+            "due" => Input::WriteDue,
             "done" => {
-                let written = Offset(self.argument().parse().unwrap());
-                let last_stable = self.get("stable").map_or(written, |stable| Offset(stable.parse().unwrap()));
-                Input::IoDone { written, last_stable }
+                let (stable, last_stable) = self.progress();
+                Input::IoDone { stable, last_stable }
+            }
+            "journaled" => {
+                let (stable, last_stable) = self.progress();
+                Input::Stable { stable, last_stable }
             }
             "failed" => Input::IoFailed,
             "broken" => Input::StorageFailed,
@@ -159,6 +164,12 @@ impl Words<'_> {
             "close" => Input::Close(Unavailable::ShuttingDown),
             other => panic!("no input is called {other}"),
         }
+    }
+
+    /// How far the log is stable, and below where no transaction is open.
+    fn progress(&self) -> (Offset, Offset) {
+        let stable = Offset(self.argument().parse().unwrap());
+        (stable, self.get("lso").map_or(stable, |lso| Offset(lso.parse().unwrap())))
     }
 
     fn arrival(&self) -> Arrival {

@@ -37,7 +37,7 @@ fn a_dirty_log_is_compacted_by_itself_and_its_checkpoint_says_so() {
         assert_eq!(first(&shard).await, 0);
         sleep(Duration::from_secs(5)).await;
         assert!(first(&shard).await > 0);
-        let cleaned = shard.checkpoint()[0].cleaned.unwrap();
+        let cleaned = shard.checkpoints()[0].cleaned.unwrap();
         assert!(cleaned > Offset(30));
         assert!(matches!(shard.submit_local(Request::Shutdown).await, Reply::Shutdown(told) if told[0].sound));
     });
@@ -55,10 +55,10 @@ fn a_log_that_cannot_be_compacted_is_tried_again_later() {
         sleep(Duration::from_millis(500)).await;
         disk.fail(Operation::Read, 2);
         sleep(Duration::from_secs(5)).await;
-        assert_eq!(shard.checkpoint()[0].cleaned, Some(Offset(0)));
+        assert_eq!(shard.checkpoints()[0].cleaned, Some(Offset(0)));
         put(&shard, "b").await;
         sleep(Duration::from_secs(120)).await;
-        assert!(shard.checkpoint()[0].cleaned > Some(Offset(30)), "it was not forgotten");
+        assert!(shard.checkpoints()[0].cleaned > Some(Offset(30)), "it was not forgotten");
     });
 }
 

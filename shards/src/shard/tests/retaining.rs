@@ -43,7 +43,7 @@ fn old_segments_go_and_their_files_a_while_later() {
         assert_eq!(start_of(&shard), 30, "more segments than one deletion takes");
         assert_eq!(read(&shard, 0, 29).await.unwrap_err(), ReadError::OffsetOutOfRange);
         assert_eq!(offsets(&read(&shard, 0, 30).await), [30]);
-        assert_eq!(shard.checkpoint()[0].log_start_offset, Offset(30));
+        assert_eq!(shard.checkpoints()[0].log_start_offset, Offset(30));
         assert!(files(&disk).await.iter().filter(|name| name.ends_with(".deleted")).count() > 8);
         sleep(Duration::from_secs(25)).await;
         assert_eq!(files(&disk).await, ["00000000000000000030.log"]);

@@ -1,0 +1,32 @@
+//! The numbers of a journal, and how they relate.
+
+use crate::runtime::BLOCK_BYTES;
+use std::time::Duration;
+
+/// Frames written at the same time. One more hides the turn between two writes; more only make frames smaller.
+pub(super) const IN_FLIGHT_MAX: usize = 2;
+
+/// One frame; a single entry may be longer.
+pub(super) const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// One file; the journal grows by as much.
+pub(super) const FILE_BYTES: u64 = 16 << 20;
+
+/// One write while a file is initialised.
+pub(super) const INITIAL_WRITE_BYTES: usize = 1 << 20;
+
+/// One read while leftovers are looked through.
+pub(super) const READ_BYTES: usize = 1 << 20;
+
+/// What a shard's journal in one log directory may take, unless configured.
+pub const BYTES_DEFAULT: u64 = 256 << 20;
+
+/// The least it can be told to take.
+pub const BYTES_MIN: u64 = 8 << 20;
+
+/// Between two looks whether everything under way has ended, when a journal is closed.
+pub(super) const CLOSE_PAUSE: Duration = Duration::from_millis(1);
+
+const _: () = assert!(IN_FLIGHT_MAX > 0);
+const _: () = assert!(FRAME_BYTES_MAX.is_multiple_of(BLOCK_BYTES) && INITIAL_WRITE_BYTES.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(FILE_BYTES.is_multiple_of(BLOCK_BYTES as u64) && FRAME_BYTES_MAX as u64 <= BYTES_MIN / 4);

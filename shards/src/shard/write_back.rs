@@ -1,0 +1,100 @@
+//! Keeping what is in journals and in no segment within bounds, and the recovery points of the logs near their ends.
+
+use super::Shard;
+use super::responder::Responder;
+use crate::limits::{FLUSHES_AT_ONCE, RELIEF_PAUSE, WRITE_BACK_PAUSE};
+use crate::message::Reply;
+use crate::partition::driver::Replica;
+use crate::runtime::{self, Class};
+use futures_util::stream::{self, StreamExt};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Partitions written back in one go before the shard looks again which have most.
+const ROUND: usize = 4 * FLUSHES_AT_ONCE;
+
+/// What all partitions of a shard together have not written.
+#[derive(Default)]
+pub(super) struct WriteBack {
+    bytes: Cell<usize>,
+    /// A task writes back.
+    easing: Cell<bool>,
+}
+
+impl Shard {
+    /// The replica's log has been appended to or written.
+    pub(super) fn count_unwritten(&self, replica: &Replica) {
+        let bytes = replica.log().unwritten_bytes();
+        let before = replica.unwritten.replace(bytes);
+        self.write_back.bytes.set(self.write_back.bytes.get() - before + bytes);
+        self.ease_if_due();
+    }
+
+    /// The replica is gone.
+    pub(super) fn forget_unwritten(&self, replica: &Replica) {
+        self.write_back.bytes.set(self.write_back.bytes.get() - replica.unwritten.take());
+    }
+
+    /// Too much waits to be written: appends must not be acknowledged ahead of it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.write_back.bytes.get() >= self.settings.unwritten_bytes_max
+    }
+
+    fn is_half_behind(&self) -> bool {
+        self.write_back.bytes.get() >= self.settings.unwritten_bytes_max / 2
+    }
+
+    fn ease_if_due(&self) {
+        if self.is_half_behind() && !self.write_back.easing.replace(true) {
+            let shard = self.myself.upgrade().expect("a shard that runs is alive");
+            runtime::spawn_in(Class::Background, shard.ease());
+        }
+    }
+
+    /// Writes back where most waits, until less than half of the bound is left.
+    async fn ease(self: Rc<Self>) {
+        while self.is_half_behind() && !self.stopping.get() {
+            let mut behind = self.served(|replica| replica.log().is_behind());
+            behind.sort_by_key(|replica| std::cmp::Reverse(replica.unwritten.get()));
+            behind.truncate(ROUND);
+            if behind.is_empty() {
+                runtime::sleep(RELIEF_PAUSE).await;
+                break;
+            }
+            self.each(behind, async |shard, replica| replica.bring_back(&shard.host(), false).await).await;
+            runtime::sleep(WRITE_BACK_PAUSE).await;
+        }
+        self.write_back.easing.set(false);
+    }
+
+    /// Moves the recovery points of the logs that a crash would leave most to scan of, then answers with all.
+    pub(super) async fn checkpoint(self: Rc<Self>, responder: Responder) {
+        let mut lagging = self.served(|replica| replica.log().bytes_to_scan() > 0);
+        let bytes = |replica: &Rc<Replica>| replica.log().bytes_to_scan();
+        lagging.sort_by_key(|replica| std::cmp::Reverse(bytes(replica)));
+        let mut left: u64 = lagging.iter().map(bytes).sum();
+        let mut due = 0;
+        while left > self.settings.scan_bytes_max {
+            left -= bytes(&lagging[due]);
+            due += 1;
+        }
+        lagging.truncate(due);
+        self.each(lagging, async |shard, replica| replica.mark(&shard.host()).await).await;
+        responder.reply(Reply::Checkpoint(self.checkpoints()));
+    }
+
+    /// In an order that does not depend on chance.
+    fn served(&self, wanted: impl Fn(&Replica) -> bool) -> Vec<Rc<Replica>> {
+        let mut served = self.replicas();
+        served.retain(|replica| replica.machine().state().is_served() && wanted(replica));
+        served.sort_by_key(|replica| replica.home().partition);
+        served
+    }
+
+    /// A few at a time.
+    pub(super) async fn each(&self, replicas: Vec<Rc<Replica>>, work: impl AsyncFn(&Self, &Rc<Replica>)) {
+        let work = &work;
+        let all = stream::iter(&replicas).map(|replica| work(self, replica));
+        all.buffer_unordered(FLUSHES_AT_ONCE).collect::<()>().await;
+    }
+}
