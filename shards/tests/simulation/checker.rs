@@ -3,7 +3,7 @@
 use odradek_shards::log::Records;
 use odradek_shards::record::batches;
 use odradek_shards::types::Offset;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A record's value: unique over a whole run.
 pub type RecordId = u64;
@@ -13,6 +13,7 @@ pub type RecordId = u64;
 pub struct Checker {
     /// Acknowledged, or seen by a consumer.
     promised: BTreeMap<Offset, RecordId>,
+    sent: HashSet<RecordId>,
     /// Records below were asked to be deleted: nothing is promised of them any more.
     deleted: Offset,
 }
@@ -42,6 +43,11 @@ pub enum Broken {
         expected: Offset,
         found: Offset,
     },
+    /// It was never sent to this partition.
+    Foreign {
+        offset: Offset,
+        id: RecordId,
+    },
     /// Below the high watermark, and nothing to read.
     Hole {
         from: Offset,
@@ -65,10 +71,18 @@ impl Checker {
         self.promised = self.promised.split_off(&self.deleted);
     }
 
+    /// Takes note of a record that is on its way: only such ones may be found.
+    pub fn send(&mut self, id: RecordId) {
+        self.sent.insert(id);
+    }
+
     /// Holds a whole log against the promises.
     pub fn check(&self, log: &[(Offset, RecordId)]) -> Result<(), Broken> {
         check_gapless(log)?;
         check_unique(log)?;
+        if let Some(&(offset, id)) = log.iter().find(|(_, id)| !self.sent.contains(id)) {
+            return Err(Broken::Foreign { offset, id });
+        }
         let found: HashMap<Offset, RecordId> = log.iter().copied().collect();
         for (&offset, &id) in &self.promised {
             match found.get(&offset) {

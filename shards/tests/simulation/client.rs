@@ -32,9 +32,12 @@ impl World {
         Self { checkers, random: Random::new(seed), next_record: 1, next_await: 0 }
     }
 
+    pub fn checker(&mut self, partition: TopicPartition) -> &mut Checker {
+        self.checkers.get_mut(&partition).expect("every partition has a checker")
+    }
+
     fn promise(&mut self, partition: TopicPartition, offset: Offset, id: RecordId) {
-        let checker = self.checkers.get_mut(&partition).expect("every partition has a checker");
-        if let Err(broken) = checker.promise(offset, id) {
+        if let Err(broken) = self.checker(partition).promise(offset, id) {
             panic!("{partition:?}: {broken:?}");
         }
     }
@@ -43,7 +46,7 @@ impl World {
 /// An idempotent producer of one partition with several requests in flight.
 pub struct Producer {
     id: ProducerId,
-    partition: TopicPartition,
+    pub partition: TopicPartition,
     next_sequence: i32,
     unacknowledged: VecDeque<(ValidBatch, Vec<RecordId>)>,
 }
@@ -57,6 +60,9 @@ impl Producer {
 
     /// Produces until it has had enough answers, or the shard refuses.
     pub async fn run(producer: Rc<RefCell<Self>>, world: Rc<RefCell<World>>, shard: Rc<Shard>) {
+        // Who comes late finds the journal ready: even the first batch of its partition may go there.
+        let late = world.borrow_mut().random.below(4);
+        sleep(Duration::from_millis(late * 5)).await;
         let mut sent = VecDeque::new();
         let mut resent = 0;
         let enough = world.borrow_mut().random.between(10, 150);
@@ -95,6 +101,7 @@ impl Producer {
         for _ in 0..count {
             let id = world.next_record;
             world.next_record += 1;
+            world.checker(self.partition).send(id);
             let mut value = id.to_be_bytes().to_vec();
             value.resize(8 + padding, b'x');
             builder.append(&NewRecord { timestamp: wall_clock(), key: None, value: Some(&value), headers: &[] });
@@ -233,6 +240,6 @@ pub async fn delete_records(shard: &Rc<Shard>, partition: TopicPartition, world:
     // Whatever becomes of it, from now on they may be gone.
     let reply = shard.submit_local(Request::DeleteRecords(vec![part])).await;
     if matches!(reply, Reply::DeleteRecords(results) if results[0].is_ok()) {
-        world.borrow_mut().checkers.get_mut(&partition).expect("every partition has a checker").delete(before);
+        world.borrow_mut().checker(partition).delete(before);
     }
 }

@@ -1,7 +1,8 @@
 //! Rounds of work, each ended by a crash, over one disk.
 
-use crate::checker::Broken;
+use crate::checker::{Broken, Checker};
 use crate::client::{Producer, World, consume, delete_records, read_all};
+use odradek_shards::journal::{self, Leftovers};
 use odradek_shards::log::{Durability, LogConfig};
 use odradek_shards::message::{LogDirIndex, OpenPartition, PartitionChange, PartitionCheckpoint, Reply, Request};
 use odradek_shards::runtime::memory::{Disk, Operation};
@@ -18,6 +19,8 @@ use uuid::Uuid;
 
 const ROUNDS: u64 = 5;
 const PARTITIONS: i32 = 3;
+/// So small that it runs short of space all the time.
+const JOURNAL: journal::Settings = journal::Settings { bytes: 96 << 10, file_bytes: 24 << 10 };
 
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
@@ -30,6 +33,13 @@ fn what_was_acknowledged_survives_a_kill() {
 fn what_was_acknowledged_survives_a_power_cut_when_synced() {
     for seed in crate::seeds(40) {
         run(seed, Durability::Synced, Crash::PowerCut).unwrap_or_else(|broken| panic!("seed {seed}: {broken:?}"));
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill_when_synced() {
+    for seed in crate::seeds(40) {
+        run(seed, Durability::Synced, Crash::Kill).unwrap_or_else(|broken| panic!("seed {seed}: {broken:?}"));
     }
 }
 
@@ -48,17 +58,20 @@ enum Crash {
 }
 
 fn run(seed: u64, durability: Durability, crash: Crash) -> Result<(), (TopicPartition, Broken)> {
-    let partitions: Vec<_> = (0..PARTITIONS).map(partition).collect();
+    let mut partitions: Vec<_> = (0..PARTITIONS).map(partition).collect();
     let world = Rc::new(RefCell::new(World::new(seed, &partitions)));
-    let producers: Vec<_> = (0..PARTITIONS * 2)
-        .map(|id| Rc::new(RefCell::new(Producer::new(i64::from(id), partitions[(id % PARTITIONS) as usize]))))
-        .collect();
+    let mut producers: Vec<_> =
+        (0..PARTITIONS * 2).map(|id| producer(i64::from(id), partitions[(id % PARTITIONS) as usize])).collect();
     let disk = Disk::new(seed);
     let mut start = Start::default();
     for round in 0..ROUNDS {
+        if round > 0 && world.borrow_mut().random.coin() {
+            recreate(round, &mut partitions, &mut producers, &mut world.borrow_mut());
+        }
         let disk_may_fail = plant(&disk, crash, &mut world.borrow_mut().random);
         let simulation = Simulation {
             world: world.clone(),
+            partitions: partitions.clone(),
             producers: producers.clone(),
             disk: disk.clone(),
             durability,
@@ -71,6 +84,26 @@ fn run(seed: u64, durability: Durability, crash: Crash) -> Result<(), (TopicPart
         }
     }
     Ok(())
+}
+
+fn producer(id: i64, partition: TopicPartition) -> Rc<RefCell<Producer>> {
+    Rc::new(RefCell::new(Producer::new(id, partition)))
+}
+
+/// While the broker is away, the last partition's topic is deleted and another one gets its name.
+fn recreate(
+    round: u64,
+    partitions: &mut [TopicPartition],
+    producers: &mut Vec<Rc<RefCell<Producer>>>,
+    world: &mut World,
+) {
+    let last = partitions.last_mut().expect("there are partitions");
+    let gone = *last;
+    last.topic = TopicId(Uuid::from_u128(u128::from(100 + round)));
+    world.checkers.remove(&gone);
+    world.checkers.insert(*last, Checker::default());
+    producers.retain(|producer| producer.borrow().partition != gone);
+    producers.push(producer(100 + round as i64, *last));
 }
 
 /// Half of the rounds meet a fault. Returns whether this one does.
@@ -96,6 +129,7 @@ struct Start {
 
 struct Simulation {
     world: Rc<RefCell<World>>,
+    partitions: Vec<TopicPartition>,
     producers: Vec<Rc<RefCell<Producer>>>,
     disk: Disk,
     durability: Durability,
@@ -103,76 +137,113 @@ struct Simulation {
     disk_may_fail: bool,
 }
 
+/// One or two shards on one log directory: their number may change from start to start.
+struct Shards(Vec<Rc<Shard>>);
+
+impl Shards {
+    fn of(&self, partition: TopicPartition) -> Rc<Shard> {
+        self.0[partition.partition.0 as usize % self.0.len()].clone()
+    }
+}
+
 impl Simulation {
     /// Opens the logs, holds them against the promises, and lets clients work until the crash.
     async fn round(self, start: Start) -> Result<Start, (TopicPartition, Broken)> {
-        let shard = Shard::new(Settings::new(ShardId(0), vec![Directory::memory(&self.disk)]));
-        if !self.open(&shard, &start).await {
+        let Some(shards) = self.shards(&start).await else {
             assert!(self.disk_may_fail, "a sound disk lets its logs be opened");
             return Ok(Start { clean: false, ..start });
-        }
-        for index in 0..PARTITIONS {
-            let log = read_all(&shard, partition(index)).await.map_err(|broken| (partition(index), broken))?;
+        };
+        for &partition in &self.partitions {
+            let log = read_all(&shards.of(partition), partition).await.map_err(|broken| (partition, broken))?;
             let Some(log) = log else {
                 assert!(self.disk_may_fail, "a sound disk answers");
                 return Ok(Start { clean: false, ..start });
             };
             let world = self.world.borrow();
-            world.checkers[&partition(index)].check(&log).map_err(|broken| (partition(index), broken))?;
+            world.checkers[&partition].check(&log).map_err(|broken| (partition, broken))?;
         }
-        self.start_clients(&shard);
-        let checkpoints = self.work(&shard, start.checkpoints).await;
-        Ok(self.stop(&shard, checkpoints).await)
+        self.start_clients(&shards);
+        let checkpoints = self.work(&shards, start.checkpoints).await;
+        Ok(self.stop(&shards, checkpoints).await)
     }
 
-    async fn open(&self, shard: &Rc<Shard>, start: &Start) -> bool {
+    /// Shards with their logs open, what a crash left in journals given back to them.
+    async fn shards(&self, start: &Start) -> Option<Shards> {
+        let root = Directory::memory(&self.disk);
+        let leftovers = match start.clean {
+            true => journal::discard(&root).await.map(|()| Leftovers::default()),
+            false => Leftovers::find(&root).await,
+        };
+        let leftovers = Arc::new(leftovers.ok()?);
+        let settings = |id| Settings {
+            journal: JOURNAL,
+            journal_bypass_bytes: 2_000,
+            write_back_bytes: 4_000,
+            unwritten_bytes_max: 12_000,
+            scan_bytes_max: 6_000,
+            leftovers: vec![leftovers.clone()],
+            ..Settings::new(ShardId(id), vec![root.clone()])
+        };
+        let count = 1 + self.world.borrow_mut().random.below(2) as u16;
+        let shards = Shards((0..count).map(|id| Shard::new(settings(id))).collect());
+        let mut opened = true;
+        for &partition in &self.partitions {
+            opened &= self.open(&shards.of(partition), partition, start).await;
+        }
+        // As the broker does, whether or not each log has opened.
+        leftovers.remove(&root).await.ok()?;
+        opened.then_some(shards)
+    }
+
+    async fn open(&self, shard: &Rc<Shard>, partition: TopicPartition, start: &Start) -> bool {
         let config =
             Arc::new(LogConfig { segment_bytes: 16 << 10, durability: self.durability, ..LogConfig::default() });
-        let open = |index| {
-            let partition = partition(index);
-            let checkpoint = start.checkpoints.iter().find(|checkpoint| checkpoint.partition == partition);
-            PartitionChange::Open(OpenPartition {
-                partition,
-                topic: "topic".into(),
-                log_dir: LogDirIndex(0),
-                config: config.clone(),
-                leader_epoch: LeaderEpoch(0),
-                clean: start.clean,
-                recovery_point: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.recovery_point),
-                log_start: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.log_start_offset),
-                cleaned: Offset::ZERO,
-            })
-        };
-        let changes = (0..PARTITIONS).map(open).collect();
-        match shard.submit_local(Request::Change(changes)).await {
+        let checkpoint = start.checkpoints.iter().find(|checkpoint| checkpoint.partition == partition);
+        let open = PartitionChange::Open(OpenPartition {
+            partition,
+            topic: if partition.partition.0 + 1 == PARTITIONS { "phoenix" } else { "topic" }.into(),
+            log_dir: LogDirIndex(0),
+            config,
+            leader_epoch: LeaderEpoch(0),
+            clean: start.clean,
+            recovery_point: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.recovery_point),
+            log_start: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.log_start_offset),
+            cleaned: Offset::ZERO,
+        });
+        match shard.submit_local(Request::Change(vec![open])).await {
             Reply::Change(results) => results.iter().all(Result::is_ok),
             other => panic!("a change is answered by {other:?}"),
         }
     }
 
-    fn start_clients(&self, shard: &Rc<Shard>) {
+    fn start_clients(&self, shards: &Shards) {
         for producer in &self.producers {
-            spawn(Producer::run(producer.clone(), self.world.clone(), shard.clone()));
+            let shard = shards.of(producer.borrow().partition);
+            spawn(Producer::run(producer.clone(), self.world.clone(), shard));
         }
-        for index in 0..PARTITIONS {
-            spawn(consume(partition(index), self.world.clone(), shard.clone()));
+        for &partition in &self.partitions {
+            spawn(consume(partition, self.world.clone(), shards.of(partition)));
         }
     }
 
     /// Lets time pass; somewhere in it a checkpoint is taken.
-    async fn work(&self, shard: &Rc<Shard>, before: Vec<PartitionCheckpoint>) -> Vec<PartitionCheckpoint> {
+    async fn work(&self, shards: &Shards, before: Vec<PartitionCheckpoint>) -> Vec<PartitionCheckpoint> {
         let [first, second] = [0; 2].map(|_| self.world.borrow_mut().random.below(40_000));
         sleep(Duration::from_micros(first)).await;
         if self.world.borrow_mut().random.below(3) == 0 {
-            let index = self.world.borrow_mut().random.below(PARTITIONS as u64) as i32;
-            delete_records(shard, partition(index), &self.world).await;
+            let index = self.world.borrow_mut().random.below(PARTITIONS as u64) as usize;
+            let partition = self.partitions[index];
+            delete_records(&shards.of(partition), partition, &self.world).await;
         }
         let mut checkpoints = before;
         if self.world.borrow_mut().random.coin() {
-            let Reply::Checkpoint(taken) = shard.submit_local(Request::Checkpoint).await else {
-                panic!("no checkpoint")
-            };
-            checkpoints = taken;
+            checkpoints = Vec::new();
+            for shard in &shards.0 {
+                let Reply::Checkpoint(taken) = shard.submit_local(Request::Checkpoint).await else {
+                    panic!("no checkpoint")
+                };
+                checkpoints.extend(taken);
+            }
         }
         // Now and then long enough for idle files to be trimmed.
         let idle = if self.world.borrow_mut().random.below(5) == 0 { 5_000_000 } else { 0 };
@@ -180,11 +251,15 @@ impl Simulation {
         checkpoints
     }
 
-    async fn stop(&self, shard: &Rc<Shard>, checkpoints: Vec<PartitionCheckpoint>) -> Start {
+    async fn stop(&self, shards: &Shards, checkpoints: Vec<PartitionCheckpoint>) -> Start {
         if self.world.borrow_mut().random.below(4) > 0 {
             return Start { clean: false, checkpoints };
         }
-        let Reply::Shutdown(checkpoints) = shard.submit_local(Request::Shutdown).await else { panic!("no shutdown") };
+        let mut checkpoints = Vec::new();
+        for shard in &shards.0 {
+            let Reply::Shutdown(closed) = shard.submit_local(Request::Shutdown).await else { panic!("no shutdown") };
+            checkpoints.extend(closed);
+        }
         let clean = checkpoints.iter().all(|checkpoint| checkpoint.sound);
         Start { clean, checkpoints }
     }
