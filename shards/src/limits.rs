@@ -49,7 +49,7 @@ pub const WRITE_BACK_BYTES: usize = 256 << 10;
 
 /// When so many bytes of a partition wait, they are written and synced where they belong instead of being journaled: one
 /// write less.
-pub const JOURNAL_BYPASS_BYTES: usize = 256 << 10;
+pub const JOURNAL_BYPASS_BYTES: usize = 128 << 10;
 
 /// What comes back from a journal at an unclean start is written to its segment whenever it has so many bytes.
 pub const RESTORE_BYTES_MAX: usize = 4 << 20;
