@@ -55,13 +55,25 @@ impl DiskRead {
         let from = view.locate(self.from).await?;
         let mut scan = match view.start {
             Start::Exactly(_) => {
-                let foreseen = self.ahead.take(&view.file, from).await;
-                Scan::window(file, from, view.limit, self.bytes_max()).with_window(foreseen)
+                let window = self.window(view, from).await.doing("reading a segment")?;
+                Scan::window(file, from, view.limit, self.bytes_max()).with_window(Some(window))
             }
             Start::AtOrBefore(_) | Start::Search { .. } => Scan::headers(file, from, view.limit),
         };
         let Some(first) = self.first_batch(view, &mut scan).await? else { return Ok(None) };
         self.batches_from(view, &mut scan, &first).await.map(Some)
+    }
+
+    /// What lies at a position where a reader in sequence goes on: at hand, read ahead, or read now.
+    async fn window(&self, view: &SegmentView, from: u64) -> io::Result<Bytes> {
+        let len = usize::try_from(view.limit - from).unwrap_or(usize::MAX).min(self.bytes_max());
+        if let Some(bytes) = view.file.at_hand(from, len) {
+            return Ok(bytes);
+        }
+        match self.ahead.take(&view.file, from).await {
+            Some(bytes) => Ok(bytes),
+            None => view.file.read(from, len).await,
+        }
     }
 
     /// Walks to the first batch that ends at or past `from`.
@@ -98,7 +110,10 @@ impl DiskRead {
         view.file.remember(next, position);
         if matches!(view.start, Start::Exactly(_)) && next < self.below {
             let left = usize::try_from(view.limit - position).unwrap_or(usize::MAX);
-            self.ahead.foresee(&view.file, position, left.min(self.bytes_max()));
+            let len = left.min(self.bytes_max());
+            if !view.file.is_kept(position, len) {
+                self.ahead.foresee(&view.file, position, len);
+            }
         }
         let mut records = Records::from(bytes.slice(..len));
         records.ends_at(next);

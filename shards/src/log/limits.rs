@@ -41,6 +41,15 @@ pub(super) const READ_AHEAD_BYTES_DEFAULT: usize = 4 << 20;
 /// What was read ahead and is not taken within this time goes.
 pub(super) const READ_AHEAD_KEPT: Duration = Duration::from_secs(2);
 
+/// How finely a segment's readers are watched.
+pub(super) const HEAT_PART_BYTES: u64 = 256 << 10;
+
+/// A part that is read twice within this time is kept in memory by the kernel.
+pub(super) const HEAT_KEPT: Duration = Duration::from_mins(10);
+
+/// The longest read from the page cache: it copies on the shard.
+pub(super) const AT_HAND_BYTES_MAX: usize = 2 << 20;
+
 /// Positions remembered per segment, so that readers in sequence need no index.
 pub(super) const HINTS: usize = 8;
 

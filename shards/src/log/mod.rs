@@ -10,6 +10,7 @@ mod config;
 mod delete;
 mod disk_read;
 mod error;
+mod heat;
 mod index;
 mod index_file;
 mod journaling;

@@ -123,7 +123,7 @@ impl Window {
     }
 
     async fn read(&self) -> io::Result<Bytes> {
-        self.file.reader().await?.read_at(self.position, self.len).await
+        self.file.read(self.position, self.len).await
     }
 
     /// Waits for the read to end.

@@ -1,12 +1,14 @@
 //! A segment's place on disk, shared by the log and by reads under way: a lease that keeps a deleted segment readable.
 
 use super::error::{Doing, StorageError};
+use super::heat::Heat;
 use super::index_file;
-use super::limits::HINTS;
+use super::limits::{AT_HAND_BYTES_MAX, HINTS};
 use super::names;
 use super::time_index::{TIME_ENTRY, TimeEntry};
-use crate::runtime::{Directory, File, OpenMode};
+use crate::runtime::{self, Directory, File, OpenMode};
 use crate::types::{Offset, Timestamp};
+use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::io;
 
@@ -20,6 +22,7 @@ pub(super) struct SegmentFile {
     /// Counts truncations: a read that began before one must not believe what it finds.
     generation: Cell<u32>,
     hints: RefCell<Hints>,
+    heat: RefCell<Heat>,
     /// Of a sealed segment, once its time index has been asked.
     largest_timestamp: Cell<Option<Timestamp>>,
     /// When the `.log` file of a sealed segment was last written, once that was asked.
@@ -48,6 +51,7 @@ impl SegmentFile {
             reader: RefCell::default(),
             generation: Cell::default(),
             hints: RefCell::default(),
+            heat: RefCell::default(),
             largest_timestamp: Cell::default(),
             modified: Cell::default(),
             aborted: Cell::default(),
@@ -78,6 +82,23 @@ impl SegmentFile {
         Ok(self.reader.borrow_mut().get_or_insert(file).clone())
     }
 
+    /// Bytes of the `.log` file that are in memory since others read them.
+    pub fn at_hand(&self, position: u64, len: usize) -> Option<Bytes> {
+        self.reader.borrow().as_ref().filter(|_| self.is_kept(position, len))?.at_hand(position, len)
+    }
+
+    /// Whether [`SegmentFile::at_hand`] is likely to have something.
+    pub fn is_kept(&self, position: u64, len: usize) -> bool {
+        len <= AT_HAND_BYTES_MAX && self.heat.borrow().is_kept(position, len)
+    }
+
+    /// Reads the `.log` file from disk, so that it stays in memory if that has been done before.
+    pub async fn read(&self, position: u64, len: usize) -> io::Result<Bytes> {
+        let file = self.reader().await?;
+        let again = self.heat.borrow_mut().touch(runtime::now(), position, len);
+        if again { file.read_and_keep(position, len).await } else { file.read_at(position, len).await }
+    }
+
     /// Any of the segment's files, open for reading.
     pub async fn open(&self, extension: &str) -> io::Result<File> {
         if self.replaced.get() {
@@ -90,6 +111,7 @@ impl SegmentFile {
     pub fn release(&self) {
         self.reader.take();
         self.hints.take();
+        self.heat.take();
     }
 
     pub fn generation(&self) -> u32 {

@@ -62,6 +62,23 @@ impl File {
         }
     }
 
+    /// As [`File::read_at`], from what the kernel keeps in memory since [`File::read_and_keep`]; `None` unless it has all
+    /// of it.
+    pub fn at_hand(&self, pos: u64, len: usize) -> Option<Bytes> {
+        match &self.0 {
+            Inner::Direct(file) => file.at_hand(pos, len),
+            Inner::Memory(_) => None,
+        }
+    }
+
+    /// As [`File::read_at`], by way of the page cache, on a blocking thread.
+    pub async fn read_and_keep(&self, pos: u64, len: usize) -> io::Result<Bytes> {
+        match &self.0 {
+            Inner::Direct(file) => file.read_and_keep(pos, len).await,
+            Inner::Memory(file) => file.read_at(pos, len).await,
+        }
+    }
+
     /// Makes all finished writes and the size durable. After an error nothing written since the last good sync may
     /// be believed, however often this is called again.
     pub async fn sync(&self) -> io::Result<()> {

@@ -13,7 +13,9 @@
 //! | open, close, fdatasync, fallocate, statx | ring | kernel worker threads |
 //! | truncate, rename, remove, mkdir, list, whole-file read and write, directory fsync, statvfs | blocking threads of the shard | they may wait, the shard does not |
 //! | packing and judging batches (`log/cleaner`, the broker's repacker) | blocking threads of the shard | it takes milliseconds of theirs |
-//! | fstat of an open file | inline | the inode is in memory |
+//! | read of a file for the page cache to keep | blocking threads of the shard | it waits for the disk |
+//! | fstat of an open file, opening it once more | inline | the inode is in memory |
+//! | read of what the page cache has (`RWF_NOWAIT`) | inline | a copy in memory, or a refusal |
 //! | accept, send, recv | inline | non-blocking; readiness comes from the ring |
 //!
 //! The executor looks at its rings only when no task is ready (or after 100 ms), so a loop that never waits must call

@@ -1,6 +1,7 @@
 //! Owns a real file opened with `O_DIRECT`.
 #![allow(unsafe_code)]
 
+use super::cached::Cached;
 use super::{explain, plain};
 use crate::runtime::AlignedBuffer;
 use crate::runtime::blocks::Blocks;
@@ -9,7 +10,7 @@ use futures_util::future::join_all;
 use glommio::GlommioError;
 use glommio::io::DmaFile;
 use nix::errno::Errno;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -21,6 +22,8 @@ pub(in crate::runtime) struct File {
     path: PathBuf,
     alignment: usize,
     written: Written,
+    /// Opened when it is first asked for; `None` when that failed.
+    cached: OnceCell<Option<Cached>>,
 }
 
 /// Longest single read; a longer one is several at the same time. Very large direct reads have hung in the kernel.
@@ -29,7 +32,7 @@ const READ_BYTES_MAX: usize = 1 << 20;
 impl File {
     pub(super) fn new(dma: DmaFile, path: PathBuf, alignment: usize) -> Self {
         let written = Written::of(&dma);
-        Self { dma, path, alignment, written }
+        Self { dma, path, alignment, written, cached: OnceCell::new() }
     }
 
     pub(in crate::runtime) fn alignment(&self) -> usize {
@@ -74,6 +77,26 @@ impl File {
         Ok(bytes.freeze())
     }
 
+    pub(in crate::runtime) fn at_hand(&self, pos: u64, len: usize) -> Option<Bytes> {
+        self.cached()?.at_hand(pos, len)
+    }
+
+    pub(in crate::runtime) async fn read_and_keep(&self, pos: u64, len: usize) -> io::Result<Bytes> {
+        match self.cached() {
+            Some(cached) => cached.read(pos, len).await.map_err(|error| explain("cannot read", &self.path, error)),
+            None => self.read_at(pos, len).await,
+        }
+    }
+
+    fn cached(&self) -> Option<&Cached> {
+        self.cached.get_or_init(|| Cached::of(self.descriptor()).ok()).as_ref()
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: `dma` owns the descriptor and is borrowed for as long as this borrow of it lives.
+        unsafe { BorrowedFd::borrow_raw(self.dma.as_raw_fd()) }
+    }
+
     pub(in crate::runtime) async fn sync(&self) -> io::Result<()> {
         self.dma.fdatasync().await.map_err(|error| self.fault("cannot sync", error))
     }
@@ -96,9 +119,7 @@ impl File {
 
     /// Inline: fstat of an open file on a local disk reads the inode in memory.
     pub(in crate::runtime) fn len(&self) -> io::Result<u64> {
-        // SAFETY: `dma` owns the descriptor and is borrowed for as long as this borrow of it lives.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(self.dma.as_raw_fd()) };
-        let found = nix::sys::stat::fstat(descriptor)
+        let found = nix::sys::stat::fstat(self.descriptor())
             .map_err(|errno: Errno| explain("cannot stat", &self.path, errno.into()))?;
         Ok(found.st_size as u64)
     }

@@ -1,5 +1,6 @@
 //! The real disk: direct I/O through glommio, and name changes on the blocking thread.
 
+mod cached;
 mod directory;
 mod file;
 mod probe;

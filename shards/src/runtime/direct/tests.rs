@@ -153,3 +153,34 @@ fn errors_of_files_name_the_path() {
         assert!(error.to_string().contains(dir.path().join("none").to_str().unwrap()), "{error}");
     });
 }
+
+#[test]
+fn only_what_was_read_to_be_kept_is_at_hand() {
+    in_log_dir(|dir| async move {
+        let file = dir.open_file("f", WRITE).await.unwrap();
+        file.write_at(counted(&file, 1 << 20), 0).await.unwrap();
+        assert_eq!(file.read_at(0, 1 << 20).await.unwrap().len(), 1 << 20);
+        assert_eq!(file.at_hand(0, 4096), None, "direct reads and writes leave nothing behind");
+        let kept = file.read_and_keep(4095, 100_000).await.unwrap();
+        assert_eq!(file.at_hand(4095, 100_000), Some(kept.clone()));
+        assert!(kept.iter().enumerate().all(|(at, byte)| *byte == byte_at(4095 + at)));
+        assert_eq!(file.at_hand((1 << 20) - 10, 11), None, "past the end");
+    });
+}
+
+#[test]
+fn a_direct_write_takes_the_place_of_what_was_kept() {
+    in_log_dir(|dir| async move {
+        let file = dir.open_file("f", WRITE).await.unwrap();
+        file.pre_allocate(1 << 20).await.unwrap();
+        file.write_at(counted(&file, 8192), 0).await.unwrap();
+        file.read_and_keep(0, 1 << 20).await.unwrap();
+        let mut changed = file.allocate(4096);
+        changed.fill(0xAB);
+        file.write_at(changed, 4096).await.unwrap();
+        let after = file.read_and_keep(0, 8192).await.unwrap();
+        assert!(after[..4096].iter().enumerate().all(|(at, byte)| *byte == byte_at(at)));
+        assert!(after[4096..].iter().all(|byte| *byte == 0xAB));
+        assert_eq!(file.at_hand(0, 8192), Some(after));
+    });
+}
