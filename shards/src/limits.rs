@@ -54,6 +54,16 @@ pub const JOURNAL_BYPASS_BYTES: usize = 128 << 10;
 /// What comes back from a journal at an unclean start is written to its segment whenever it has so many bytes.
 pub const RESTORE_BYTES_MAX: usize = 4 << 20;
 
+/// Of the files that the process may have open, the share that all shards together have open for reading, and for writing,
+/// is one in so many. Each partition has its directory open besides.
+pub const OPEN_FILES_SHARE: u64 = 16;
+
+/// What one shard may have open however little the process may.
+pub const OPEN_FILES_MIN: usize = 64;
+
+/// As long as nothing else is said.
+pub const OPEN_FILES_DEFAULT: usize = 1_000;
+
 /// Segments written back and synced at once to make space in a journal.
 pub const FLUSHES_AT_ONCE: usize = 4;
 

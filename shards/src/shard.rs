@@ -24,7 +24,7 @@ use crate::budget::Budget;
 use crate::error::Unavailable;
 use crate::journal::{self, Journal, Leftovers, Reader};
 use crate::limits;
-use crate::log::ReadAhead;
+use crate::log::{OpenFiles, ReadAhead};
 use crate::mailbox::Port;
 use crate::message::{CleanerSettings, PartitionChange, Reply, Request};
 use crate::partition::driver::{Host, Replica};
@@ -69,6 +69,8 @@ pub struct Settings {
     pub write_back_bytes: usize,
     /// Bytes that its partitions may have in a journal and in no segment.
     pub unwritten_bytes_max: usize,
+    /// Segment files open for reading, and as many for writing.
+    pub open_files_max: usize,
     /// Bytes past the recovery points of its logs when those are recorded.
     pub scan_bytes_max: u64,
     /// What a crash left in the journals of each log directory; none where there was none.
@@ -88,6 +90,7 @@ impl Settings {
             journal_bypass_bytes: limits::JOURNAL_BYPASS_BYTES,
             write_back_bytes: limits::WRITE_BACK_BYTES,
             unwritten_bytes_max: limits::UNWRITTEN_BYTES_MAX,
+            open_files_max: limits::OPEN_FILES_DEFAULT,
             scan_bytes_max: limits::SCAN_BYTES_MAX,
             leftovers: Vec::new(),
         }
@@ -114,6 +117,7 @@ pub struct Shard {
     /// Memory for reads from disk under way: readers of old data wait for each other and for nobody else.
     disk_reads: Budget,
     read_ahead: Rc<ReadAhead>,
+    open_files: Rc<OpenFiles>,
     /// Replicas whose files may have to be trimmed; the sweep runs while there are any.
     unswept: RefCell<Vec<Rc<Replica>>>,
     cleaner: Cleaner,
@@ -143,6 +147,7 @@ impl Shard {
             write_back: WriteBack::default(),
             disk_reads: Budget::new(limits::DISK_READ_BYTES_MAX),
             read_ahead: ReadAhead::new(limits::READ_AHEAD_BYTES_MAX),
+            open_files: OpenFiles::new(settings.open_files_max),
             unswept: RefCell::default(),
             cleaner: Cleaner::new(settings.cleaner),
             changes: RefCell::default(),

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use odradek_shards::Shards;
 use odradek_shards::budget::Budget;
 use odradek_shards::journal::{self, Leftovers};
+use odradek_shards::limits;
 use odradek_shards::mailbox::Port;
 use odradek_shards::message::{Reply, Request};
-use odradek_shards::runtime::{self, Directory};
+use odradek_shards::runtime::{self, Directory, checks};
 use odradek_shards::shard::{self, Shard};
 use odradek_shards::types::ShardId;
 use std::cell::{OnceCell, RefCell};
@@ -110,6 +111,7 @@ impl ShardRooms {
             cleaner: self.config.cleaner_settings(),
             retention_check: milliseconds(self.config.storage.log_retention_check_interval_ms),
             journal: journal::Settings::new(engine.odradek_journal_bytes),
+            open_files_max: open_files_max(self.count),
             leftovers,
             ..shard::Settings::new(self.id, log_dirs)
         };
@@ -153,6 +155,12 @@ impl ShardRooms {
         self.groups.publish(&Scene { image, config, deleted_topics });
         *self.published.borrow_mut() = published;
     }
+}
+
+/// A shard's share of the files that the process may have open.
+fn open_files_max(shards: u16) -> usize {
+    let share = checks::open_files() / (limits::OPEN_FILES_SHARE * u64::from(shards));
+    usize::try_from(share).unwrap_or(usize::MAX).max(limits::OPEN_FILES_MIN)
 }
 
 /// Negative is for ever.

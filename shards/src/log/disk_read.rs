@@ -2,6 +2,7 @@
 
 use super::error::{Doing, StorageError};
 use super::limits::READ_BYTES_MAX;
+use super::open_files::OpenFiles;
 use super::read_ahead::ReadAhead;
 use super::records::Records;
 use super::scan::{Found, Scan};
@@ -22,6 +23,7 @@ pub struct DiskRead {
     pub(super) below: Offset,
     pub(super) at_least_one_batch: bool,
     pub(super) ahead: Rc<ReadAhead>,
+    pub(super) open_files: Rc<OpenFiles>,
 }
 
 impl DiskRead {
@@ -52,6 +54,7 @@ impl DiskRead {
             }
             file => file.doing("opening a segment")?,
         };
+        self.open_files.read(&view.file);
         let from = view.locate(self.from).await?;
         let mut scan = match view.start {
             Start::Exactly(_) => {

@@ -5,10 +5,11 @@ use super::config::LogConfig;
 use super::error::{Doing, OpenError, StorageError};
 use super::leader_epoch::LeaderEpochs;
 use super::leftovers::{self, remove};
-use super::limits::READ_AHEAD_BYTES_DEFAULT;
+use super::limits::{OPEN_FILES_DEFAULT, READ_AHEAD_BYTES_DEFAULT};
 use super::log::{Jobs, Log, Opening};
 use super::names;
 use super::offset_index::OFFSET_ENTRY;
+use super::open_files::OpenFiles;
 use super::producer_snapshot;
 use super::read_ahead::ReadAhead;
 use super::recovery::{self, Ending, Recovered};
@@ -301,6 +302,7 @@ impl Loader {
             stable: self.end,
             flushed: self.end,
             read_ahead: ReadAhead::new(READ_AHEAD_BYTES_DEFAULT),
+            open_files: OpenFiles::new(OPEN_FILES_DEFAULT),
             submitted: self.end,
             jobs: Jobs::default(),
             failed: None,

@@ -5,6 +5,7 @@ use super::config::LogConfig;
 use super::error::{OpenError, StorageError};
 use super::leader_epoch::LeaderEpochs;
 use super::loader;
+use super::open_files::OpenFiles;
 use super::producer_state::ProducerStates;
 use super::read_ahead::ReadAhead;
 use super::segments::Segments;
@@ -38,6 +39,7 @@ pub struct Log {
     /// Everything below is on stable storage with its indexes; a scan after a crash starts there.
     pub(super) recovery_point: Offset,
     pub(super) read_ahead: Rc<ReadAhead>,
+    pub(super) open_files: Rc<OpenFiles>,
     /// Below it the log has been compacted.
     pub(super) cleaned: Offset,
     /// Bytes of the active segment that lie below the recovery point.
@@ -209,6 +211,11 @@ impl Log {
     /// What written batches in the tail may take from now on.
     pub fn set_tail_share(&mut self, bytes: usize) {
         self.tail.set_share(bytes);
+    }
+
+    /// Its open files count among those of others from now on.
+    pub fn set_open_files(&mut self, open_files: Rc<OpenFiles>) {
+        self.open_files = open_files;
     }
 
     /// Where its readers in sequence find what they will ask for next.

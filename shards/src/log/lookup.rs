@@ -6,6 +6,7 @@ use super::index_file;
 use super::limits::INFLATED_BYTES_MAX;
 use super::log::Log;
 use super::names;
+use super::open_files::OpenFiles;
 use super::scan::{Found, Scan};
 use super::segment::Segment;
 use super::segment_view::{SegmentView, Start};
@@ -14,6 +15,7 @@ use super::time_index::{TIME_ENTRY, TimeEntry};
 use crate::record::{Batch, BatchHeader};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use std::io;
+use std::rc::Rc;
 
 /// Which record is sought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +43,7 @@ pub struct LookupPlan {
     tail: Vec<TailBatch>,
     start: Offset,
     below: Offset,
+    open_files: Rc<OpenFiles>,
 }
 
 /// A segment as a search by time sees it.
@@ -59,7 +62,7 @@ impl Log {
         let below = below.min(self.written);
         let segments = self.segments.from(self.start).take_while(|segment| segment.base < below);
         let views = segments.map(|segment| segment.time_view(what, below)).collect();
-        LookupPlan { what, views, tail, start: self.start, below }
+        LookupPlan { what, views, tail, start: self.start, below, open_files: self.open_files.clone() }
     }
 }
 
@@ -129,6 +132,7 @@ impl LookupPlan {
             if view.ends_before(timestamp).await? {
                 continue;
             }
+            self.open_files.read(&view.segment.file);
             let (position, _) = view.start(self.what, self.below).await?;
             let wanted = |header: &BatchHeader| header.max_timestamp >= timestamp;
             if let Some(found) = self.first_record(view, position, timestamp, wanted).await? {
@@ -141,6 +145,7 @@ impl LookupPlan {
     async fn first_of_largest(&self) -> Result<Option<TimestampOffset>, StorageError> {
         let mut best: Option<(Timestamp, &TimeView, u64)> = None;
         for view in &self.views {
+            self.open_files.read(&view.segment.file);
             let Some((timestamp, position)) = self.largest(view).await? else { continue };
             if best.is_none_or(|(largest, _, _)| timestamp > largest) {
                 best = Some((timestamp, view, position));

@@ -49,6 +49,7 @@ impl Log {
             below,
             at_least_one_batch,
             ahead: self.read_ahead.clone(),
+            open_files: self.open_files.clone(),
         }))
     }
 }

@@ -3,6 +3,7 @@
 use super::config::LogConfig;
 use super::index_file::IndexBytes;
 use super::offset_index::{OffsetEntry, OffsetIndex};
+use super::open_files::WriterSlot;
 use super::segment_file::SegmentFile;
 use super::time_index::{TimeEntry, TimeIndex};
 use super::transaction_index::{Aborted, TransactionIndex};
@@ -76,13 +77,19 @@ pub(super) struct OnDisk {
 /// The file open for writing, taken along by a job and given back: once as it is, once so that every write is synced.
 #[derive(Default)]
 pub(super) struct Writers {
-    pub plain: Option<File>,
-    pub synced: Option<File>,
+    pub plain: Option<Writer>,
+    pub synced: Option<Writer>,
+}
+
+pub(super) struct Writer {
+    pub file: File,
+    #[expect(dead_code, reason = "held to be dropped")]
+    pub slot: WriterSlot,
 }
 
 impl Writers {
     pub fn any(&self) -> Option<File> {
-        self.plain.as_ref().or(self.synced.as_ref()).cloned()
+        self.plain.as_ref().or(self.synced.as_ref()).map(|writer| writer.file.clone())
     }
 
     pub fn is_closed(&self) -> bool {
@@ -90,8 +97,8 @@ impl Writers {
     }
 
     pub async fn close(&mut self) -> io::Result<()> {
-        for file in [self.plain.take(), self.synced.take()].into_iter().flatten() {
-            file.close().await?;
+        for writer in [self.plain.take(), self.synced.take()].into_iter().flatten() {
+            writer.file.close().await?;
         }
         Ok(())
     }

@@ -23,6 +23,9 @@ pub(super) struct SegmentFile {
     generation: Cell<u32>,
     hints: RefCell<Hints>,
     heat: RefCell<Heat>,
+    /// Whether its shard knows the reader as open, and whether that was used since it was last asked.
+    listed: Cell<bool>,
+    used: Cell<bool>,
     /// Of a sealed segment, once its time index has been asked.
     largest_timestamp: Cell<Option<Timestamp>>,
     /// When the `.log` file of a sealed segment was last written, once that was asked.
@@ -52,6 +55,8 @@ impl SegmentFile {
             generation: Cell::default(),
             hints: RefCell::default(),
             heat: RefCell::default(),
+            listed: Cell::default(),
+            used: Cell::default(),
             largest_timestamp: Cell::default(),
             modified: Cell::default(),
             aborted: Cell::default(),
@@ -112,6 +117,28 @@ impl SegmentFile {
         self.reader.take();
         self.hints.take();
         self.heat.take();
+    }
+
+    /// Its reader is used; returns whether it was listed already.
+    pub fn note_use(&self) -> bool {
+        self.used.set(self.listed.get());
+        self.listed.replace(true)
+    }
+
+    /// Whether it was used since it was last asked.
+    pub fn take_use(&self) -> bool {
+        self.used.take()
+    }
+
+    /// Lets go of the descriptors, and of nothing else.
+    pub fn close_reader(&self) {
+        self.listed.set(false);
+        self.reader.take();
+    }
+
+    #[cfg(test)]
+    pub fn is_open(&self) -> bool {
+        self.reader.borrow().is_some()
     }
 
     pub fn generation(&self) -> u32 {

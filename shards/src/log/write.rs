@@ -16,7 +16,8 @@ use super::error::{Doing, StorageError};
 use super::limits::{BLOCK, JOB_BYTES_MAX, PREALLOCATE_STEP_MAX, PREALLOCATE_STEP_MIN, WRITE_BYTES_MAX};
 use super::log::Log;
 use super::names;
-use super::segment::OnDisk;
+use super::open_files::OpenFiles;
+use super::segment::{OnDisk, Writer};
 use super::segment_file::SegmentFile;
 use super::tail::TailBatch;
 use crate::runtime::{File, OpenMode};
@@ -44,6 +45,7 @@ struct Target {
     sync: Sync,
     /// Older segments with bytes that may not be synced yet.
     older: Vec<Rc<SegmentFile>>,
+    open_files: Rc<OpenFiles>,
 }
 
 /// When a write is on stable storage.
@@ -135,6 +137,7 @@ impl Log {
             preallocate: config.preallocate,
             sync,
             older,
+            open_files: self.open_files.clone(),
         };
         self.jobs.writing = true;
         Some(Write { batches, target, keeps_promise })
@@ -233,7 +236,12 @@ impl Target {
             let partial = self.partial(&file).await?;
             self.write_blocks(&file, partial, batches, end).await?;
         }
-        self.make_durable(&file).await
+        self.make_durable(&file).await?;
+        drop(file);
+        if self.open_files.has_many_writers() {
+            self.disk.writers.close().await.doing("closing a segment")?;
+        }
+        Ok(())
     }
 
     /// Syncs a file that nobody writes to now, and leaves it closed.
@@ -249,7 +257,7 @@ impl Target {
         let synced = self.sync == Sync::Itself;
         let open = if synced { &self.disk.writers.synced } else { &self.disk.writers.plain };
         if let Some(file) = open {
-            return Ok(file.clone());
+            return Ok(file.file.clone());
         }
         let is_new = self.disk.allocated.is_none();
         let mode = OpenMode::Write { create: is_new, synced };
@@ -261,7 +269,8 @@ impl Target {
         }
         let writers = &mut self.disk.writers;
         let place = if synced { &mut writers.synced } else { &mut writers.plain };
-        Ok(place.insert(file).clone())
+        *place = Some(Writer { file: file.clone(), slot: self.open_files.writer() });
+        Ok(file)
     }
 
     async fn make_durable(&mut self, file: &File) -> Result<(), StorageError> {

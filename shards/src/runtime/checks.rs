@@ -59,6 +59,11 @@ pub fn checks() -> Result<Report, StartupFault> {
     Ok(Report { kernel, cpus: cpus(), memlock_bytes, open_files })
 }
 
+/// How many files this process may have open.
+pub fn open_files() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
+}
+
 /// How many cpus this process may run on.
 pub fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

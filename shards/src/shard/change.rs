@@ -141,6 +141,7 @@ impl Shard {
         let log = Log::open(directory, open.config.clone(), how).await.map_err(storage)?;
         let mut log = self.restore(open, log).await?;
         log.set_read_ahead(self.read_ahead.clone());
+        log.set_open_files(self.open_files.clone());
         log.set_tail_share(self.settings.tail_bytes_max / TAIL_SHARE);
         log.set_cleaned(open.cleaned);
         Ok(log)
