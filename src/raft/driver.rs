@@ -109,8 +109,13 @@ impl Raft {
         let dir = format_if_new(log_dir, settings).await?;
         let snapshot = newest_snapshot(&dir).await?;
         let bootstrap = bootstrap_records(log_dir, settings).await?;
-        let opening =
-            Opening { clean: settings.clean, recovery_point: Offset::ZERO, log_start: Offset::ZERO, now: wall_clock() };
+        let opening = Opening {
+            clean: settings.clean,
+            recovery_point: Offset::ZERO,
+            log_start: Offset::ZERO,
+            synced_later: false,
+            now: wall_clock(),
+        };
         let log = RefCell::new(Log::open(dir.clone(), Arc::new(log_config(settings)), opening).await?);
         let stored = stored_election(&dir).await?;
         let voting = scan_voting(&log, &snapshot, settings).await?;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where the entries of each partition lie, in their order. May cross to other shards.
@@ -18,6 +19,8 @@ pub struct Leftovers {
     files: Vec<String>,
     entries: HashMap<TopicPartition, Vec<Entry>>,
     last_start: u32,
+    /// Logs are being opened that may take something back, or find what was not synced.
+    needed: AtomicBool,
     /// Partitions that could not take back what is theirs.
     kept: Mutex<BTreeSet<TopicPartition>>,
 }
@@ -43,7 +46,7 @@ impl Leftovers {
     /// Looks through all journals in `dir`. Frames that are damaged are passed over; a file that cannot be read is an
     /// error, which names it: going on without it would lose what was acknowledged.
     pub async fn find(dir: &Directory) -> io::Result<Self> {
-        let mut leftovers = Self::default();
+        let mut leftovers = Self { needed: AtomicBool::new(true), ..Self::default() };
         // Older starts come first.
         let mut found: BTreeMap<u64, Vec<Found>> = BTreeMap::new();
         for entry in dir.list().await? {
@@ -71,6 +74,11 @@ impl Leftovers {
                 self.entries.entry(entry.partition).or_default().push(place);
             }
         }
+    }
+
+    /// The logs of the directory are being opened after a crash, and nobody is served yet.
+    pub fn is_needed(&self) -> bool {
+        self.needed.load(Ordering::Acquire)
     }
 
     /// There were no journals.
@@ -103,9 +111,13 @@ impl Leftovers {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the files, once every partition that there still is has its batches in its own segments, synced. What is
+    /// Removes the files, once every partition that there still is has its batches in its own segments: these are synced
+    /// here, all at once, with whatever else the logs found unsynced. What is
     /// kept is put into a file of its own first: nothing stays of those that have gone on.
     pub async fn remove(self: &Arc<Self>, dir: &Directory) -> io::Result<()> {
+        if self.needed.swap(false, Ordering::AcqRel) {
+            dir.sync_file_system().await?;
+        }
         let kept: Vec<TopicPartition> = self.kept().iter().copied().collect();
         if !kept.is_empty() {
             let path = dir.path().display();

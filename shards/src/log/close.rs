@@ -24,8 +24,25 @@ pub async fn settle(log: &RefCell<Log>) -> Result<Offset, StorageError> {
     log.sound().map(|()| log.stable_offset())
 }
 
+/// Brings what a journal has to the segments, which it does not sync; seals those that are full.
+pub async fn write_back(log: &RefCell<Log>) -> Result<(), StorageError> {
+    loop {
+        let write = log.borrow_mut().begin_write_back();
+        let Some(write) = write else { break };
+        let written = write.run().await;
+        log.borrow_mut().finish_write(written)?;
+        let seal = log.borrow_mut().begin_seal();
+        if let Some(seal) = seal {
+            let sealed = seal.run().await;
+            log.borrow_mut().finish_seal(sealed)?;
+        }
+    }
+    Ok(())
+}
+
 /// As [`settle`], and everything is on stable storage afterwards, whatever the log's durability promises.
-pub async fn secure(log: &RefCell<Log>) -> Result<(), StorageError> {
+#[cfg(test)]
+pub(super) async fn secure(log: &RefCell<Log>) -> Result<(), StorageError> {
     settle(log).await?;
     let sync = log.borrow_mut().begin_sync();
     if let Some(sync) = sync {

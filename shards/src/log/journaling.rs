@@ -74,8 +74,14 @@ impl Log {
         self.stable
     }
 
+    /// All that is written has been synced, or will be before the log is used, by a sync of the whole file system.
+    pub fn trust_written(&mut self) {
+        self.flushed = self.written;
+        self.check();
+    }
+
     /// Takes back what a journal has of this log: `bytes` are whole batches, after the end `from`. To be done between
-    /// opening the log after a crash and its first append; [`super::secure`] makes it durable.
+    /// opening the log after a crash and its first append; [`super::write_back`] brings it to the segments.
     pub fn restore(&mut self, from: Offset, bytes: &Bytes, now: Timestamp) -> Result<Restored, StorageError> {
         self.sound()?;
         if from > self.end {
@@ -95,6 +101,8 @@ impl Log {
             taken += batch.bytes.len();
             self.put(&header, &batch, now);
         }
+        self.submitted = self.end;
+        self.stabilise(self.end);
         Ok(Restored::Taken { bytes: taken })
     }
 }

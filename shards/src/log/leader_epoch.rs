@@ -96,6 +96,10 @@ impl LeaderEpochs {
         self.dirty = true;
     }
 
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
     /// Something changed since the text was last taken to the disk.
     pub(super) fn take_dirty(&mut self) -> bool {
         std::mem::take(&mut self.dirty)

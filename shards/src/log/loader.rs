@@ -12,7 +12,7 @@ use super::offset_index::OFFSET_ENTRY;
 use super::open_files::OpenFiles;
 use super::producer_snapshot;
 use super::read_ahead::ReadAhead;
-use super::recovery::{self, Ending, Recovered};
+use super::recovery::{self, Ending, Recovered, Recovery};
 use super::reopen::reopen;
 use super::replay::{Replay, snapshots};
 use super::segment::Segment;
@@ -175,7 +175,7 @@ impl Loader {
                 continue;
             }
             let Recovered { mut segment, ending, .. } =
-                recovery::recover(&self.dir, file.base, file.len, &self.config, self.how.now, None, None).await?;
+                recovery::recover(&self.recovery(), file.base, file.len, None, None).await?;
             if ending != Ending::Clean {
                 return Ok(at);
             }
@@ -194,9 +194,8 @@ impl Loader {
         replay: &mut Replay,
     ) -> Result<(), OpenError> {
         for (at, file) in files.iter().enumerate() {
-            let (config, now) = (&self.config, self.how.now);
             let known = resumed.take();
-            let recovered = recovery::recover(&self.dir, file.base, file.len, config, now, known, Some(replay)).await?;
+            let recovered = recovery::recover(&self.recovery(), file.base, file.len, known, Some(replay)).await?;
             let Recovered { mut segment, end, ending } = recovered;
             self.end = end;
             let leads_on = |next: &SegmentFiles| match ending {
@@ -211,8 +210,10 @@ impl Loader {
                     self.write_snapshot(next.base, replay).await?;
                 }
                 following => {
-                    // Kafka may have left indexes here that are sized ahead.
-                    segment.close_at_once().await?;
+                    // Kafka may have left indexes here that are sized ahead. When many logs are opened that has time.
+                    if !self.how.synced_later {
+                        segment.close_at_once().await?;
+                    }
                     self.segments.push(segment);
                     if following.is_some() {
                         self.remove_segments(&files[at + 1..]).await?;
@@ -222,6 +223,11 @@ impl Loader {
             }
         }
         Ok(())
+    }
+
+    fn recovery(&self) -> Recovery<'_> {
+        let Opening { now, synced_later, .. } = self.how;
+        Recovery { dir: &self.dir, config: &self.config, now, synced_later }
     }
 
     /// A segment that was rolled but not sealed lacks the snapshot at its end.
@@ -278,7 +284,9 @@ impl Loader {
         let start = self.how.log_start.max(self.segments[0].base);
         epochs.truncate_from_end(self.end);
         epochs.truncate_from_start(start);
-        if !self.how.clean && epochs.take_dirty() {
+        // The new epochs are not in their file until a later job writes it.
+        let keeps_point = self.how.synced_later && epochs.is_dirty();
+        if !self.how.clean && !keeps_point && epochs.take_dirty() {
             // The recovery point may be recorded from now on: a later scan would not find them all again.
             let text = epochs.text();
             self.dir.write_whole(names::LEADER_EPOCHS, text.as_bytes()).await.doing("writing the leader epochs")?;
@@ -286,7 +294,11 @@ impl Loader {
         producers.refresh(self.how.now);
         let active = self.segments.last().map_or(self.end, |segment| segment.base);
         let known = self.known.filter(|(point, base, _)| *base == active && *point <= self.end);
-        let (point, marked) = known.map_or((active, 0), |(point, _, position)| (point, position));
+        let (point, marked) = match known {
+            Some((point, _, position)) => (point, position),
+            None if keeps_point => (self.recovery_point().min(self.end), 0),
+            None => (active, 0),
+        };
         let log = Log {
             recovery_point: if self.how.clean { self.end } else { point },
             marked: if self.how.clean { self.segments.last().map_or(0, |segment| segment.size) } else { marked },

@@ -74,6 +74,9 @@ pub struct Opening {
     pub recovery_point: Offset,
     /// From `log-start-offset-checkpoint`, 0 if unknown.
     pub log_start: Offset,
+    /// Whoever opens it syncs the whole file system before the log is used: what is found or made here need not be synced
+    /// by itself.
+    pub synced_later: bool,
     pub now: Timestamp,
 }
 

@@ -56,7 +56,7 @@ pub use checkpoint::{
     CLEANED, HIGH_WATERMARKS, LOG_STARTS, Malformed, PartitionOffset, RECOVERY_POINTS, parse_offsets, read_offsets,
     replace_offsets, write_offsets,
 };
-pub use close::{close, secure, settle, trim};
+pub use close::{close, settle, trim, write_back};
 pub use config::{CleanupPolicy, Durability, LogConfig};
 pub use delete::{Deleted, Deletion, Doomed, discard, retire};
 pub use disk_read::DiskRead;

@@ -34,7 +34,12 @@ impl OpenFiles {
         while readers.len() > self.max {
             let Some(oldest) = readers.pop_front() else { break };
             let Some(file) = oldest.upgrade() else { continue };
-            if file.take_use() { readers.push_back(oldest) } else { file.close_reader() }
+            // What is deleted cannot be opened again, and goes with its last reader.
+            if file.take_use() {
+                readers.push_back(oldest);
+            } else if !file.is_deleted() {
+                file.close_reader();
+            }
         }
     }
 

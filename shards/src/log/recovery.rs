@@ -33,17 +33,25 @@ pub(super) enum Ending {
     Torn,
 }
 
+/// How segments are recovered.
+pub(super) struct Recovery<'a> {
+    pub dir: &'a Directory,
+    pub config: &'a LogConfig,
+    pub now: Timestamp,
+    /// The whole file system is synced afterwards.
+    pub synced_later: bool,
+}
+
 /// Reads the segment at `base`, whose file has `len` bytes, and tells `replay` of every batch. What is `known` of it
 /// already, up to an offset, is not read again.
 pub(super) async fn recover(
-    dir: &Directory,
+    how: &Recovery<'_>,
     base: Offset,
     len: u64,
-    config: &LogConfig,
-    now: Timestamp,
     known: Option<(Segment, Offset)>,
     mut replay: Option<&mut Replay>,
 ) -> Result<Recovered, OpenError> {
+    let Recovery { dir, config, now, synced_later } = *how;
     let (mut segment, mut end) = known.unwrap_or_else(|| (Segment::new(dir, base, config, now, 0), base));
     let mode = OpenMode::Write { create: false, synced: false };
     let file = dir.open_file(&segment.file.name(names::LOG), mode).await.doing("opening a segment")?;
@@ -80,8 +88,10 @@ pub(super) async fn recover(
         scan.skip(&header);
     };
     cut(&file, &segment, len, ending).await?;
-    // What was found need not have been synced, and whoever opens the log promises all of it from now on.
-    file.sync().await.doing("syncing a segment")?;
+    if !synced_later {
+        // What was found need not have been synced, and whoever opens the log promises all of it from now on.
+        file.sync().await.doing("syncing a segment")?;
+    }
     segment.written = segment.size;
     let disk = OnDisk { allocated: Some(segment.size), ..OnDisk::default() };
     segment.open_mut().expect("a new segment is open").disk = disk;

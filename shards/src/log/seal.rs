@@ -73,15 +73,19 @@ impl Log {
         }
         self.tail.shrink_to(0);
         self.segments.iter().for_each(|segment| segment.file.release());
-        let active = self.segments.active();
-        let open = active.open()?;
-        let is_exact = open.disk.allocated.is_none_or(|size| size == active.size);
-        let tidy = open.disk.writers.is_closed() && is_exact && !open.is_dirty();
-        if tidy {
+        if self.is_tidy() {
             return None;
         }
         self.jobs.writing = true;
         Some(self.seal(self.segments.active().base, Purpose::Trim))
+    }
+
+    /// The active segment's files are what they are to be.
+    pub fn is_tidy(&self) -> bool {
+        let active = self.segments.active();
+        let Some(open) = active.open() else { return true };
+        let is_exact = open.disk.allocated.is_none_or(|size| size == active.size);
+        open.disk.writers.is_closed() && is_exact && !open.is_dirty()
     }
 
     /// Nothing pending, nothing under way, nothing failed.

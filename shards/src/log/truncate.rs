@@ -6,7 +6,7 @@ use super::leader_epoch::LeaderEpochs;
 use super::leftovers::remove;
 use super::log::Log;
 use super::names;
-use super::recovery::{self, Recovered};
+use super::recovery::{self, Recovered, Recovery};
 use super::replay::Replay;
 use super::scan::{Found, Scan};
 use super::segment::Segment;
@@ -110,8 +110,8 @@ impl Truncation {
         let mut replay = Replay::load(&self.dir, &entries, epochs, first.unwrap_or(base), base).await?;
         let kept: Vec<_> = self.kept.iter().map(|&(base, size)| Segment::sealed(&self.dir, base, size)).collect();
         replay.catch_up(&kept, base).await?;
-        let recovered =
-            recovery::recover(&self.dir, base, len, &self.config, self.now, None, Some(&mut replay)).await?;
+        let how = Recovery { dir: &self.dir, config: &self.config, now: self.now, synced_later: false };
+        let recovered = recovery::recover(&how, base, len, None, Some(&mut replay)).await?;
         let Recovered { mut segment, .. } = recovered;
         replay.producers.refresh(self.now);
         segment.trim_at_once().await?;

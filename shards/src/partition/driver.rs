@@ -81,7 +81,8 @@ impl Replica {
             log.assign_epoch(leader_epoch);
         }
         let (start, end) = (log.start_offset(), log.end_offset());
-        let state = State::opened(leader_epoch, start, log.last_stable_offset(end), end);
+        let mut state = State::opened(leader_epoch, start, log.last_stable_offset(end), end);
+        state.untrimmed_since = (!log.is_tidy()).then(runtime::now);
         Self {
             home,
             machine: RefCell::new(Partition::new(state)),

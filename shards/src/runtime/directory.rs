@@ -116,6 +116,15 @@ impl Directory {
         }
     }
 
+    /// Makes all that was written, created, renamed and removed on the directory's file system durable, by whomever: one
+    /// call instead of a sync per file. After an error nothing of it may be believed.
+    pub async fn sync_file_system(&self) -> io::Result<()> {
+        match &self.0 {
+            Inner::Direct(dir) => dir.sync_file_system().await,
+            Inner::Memory(dir) => dir.sync_file_system().await,
+        }
+    }
+
     /// Removes a name; handles that are open keep the file.
     pub async fn remove_file(&self, name: &str) -> io::Result<()> {
         check(name)?;

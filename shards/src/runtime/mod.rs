@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | direct read, direct write inside the file's size, `O_DSYNC` or not | ring | asynchronous in the kernel |
 //! | open, close, fdatasync, fallocate, statx | ring | kernel worker threads |
-//! | truncate, rename, remove, mkdir, list, whole-file read and write, directory fsync, statvfs | blocking threads of the shard | they may wait, the shard does not |
+//! | truncate, rename, remove, mkdir, list, whole-file read and write, directory fsync, syncfs, statvfs | blocking threads of the shard | they may wait, the shard does not |
 //! | packing and judging batches (`log/cleaner`, the broker's repacker) | blocking threads of the shard | it takes milliseconds of theirs |
 //! | read of a file for the page cache to keep | blocking threads of the shard | it waits for the disk |
 //! | fstat of an open file, opening it once more | inline | the inode is in memory |

@@ -119,7 +119,13 @@ impl Shard {
             self.keep_leftovers(open);
         }
         let (slot, result) = match opened {
-            Ok(log) => (Slot::Open(Rc::new(Replica::new(home, open.leader_epoch, log))), Ok(())),
+            Ok(log) => {
+                let replica = Rc::new(Replica::new(home, open.leader_epoch, log));
+                if !replica.log().is_tidy() {
+                    self.list_for_sweep(&replica);
+                }
+                (Slot::Open(replica), Ok(()))
+            }
             Err(error) => {
                 tracing::error!("{} does not open: {error}", home.directory);
                 (Slot::Failed(home), Err(error))
@@ -136,6 +142,7 @@ impl Shard {
             clean: open.clean,
             recovery_point: open.recovery_point,
             log_start: open.log_start,
+            synced_later: self.is_recovering(open),
             now: runtime::wall_clock(),
         };
         let log = Log::open(directory, open.config.clone(), how).await.map_err(storage)?;

@@ -11,14 +11,22 @@ use std::cell::RefCell;
 use std::fmt::Display;
 
 impl Shard {
-    /// Appends what continues the log and makes it durable in its own segments. Whatever fails, the journals stay.
+    /// Appends what continues the log and writes it to its own segments. Whatever fails, the journals stay.
     pub(super) async fn restore(&self, open: &OpenPartition, log: Log) -> Result<Log, ChangeError> {
-        let Some(reader) = self.readers.get(usize::from(open.log_dir.0)).filter(|_| !open.clean) else {
-            return Ok(log);
-        };
+        let Some(reader) = self.recovering(open) else { return Ok(log) };
         let log = RefCell::new(log);
         restore(reader, open, &log).await?;
         Ok(log.into_inner())
+    }
+
+    /// All logs are being opened after a crash, and its file system is synced when they are.
+    pub(super) fn is_recovering(&self, open: &OpenPartition) -> bool {
+        self.recovering(open).is_some()
+    }
+
+    fn recovering(&self, open: &OpenPartition) -> Option<&Reader> {
+        let reader = self.readers.get(usize::from(open.log_dir.0))?;
+        (!open.clean && reader.leftovers().is_needed()).then_some(reader)
     }
 
     /// The log does not open: what a journal has of it is needed later.
@@ -39,7 +47,7 @@ async fn restore(reader: &Reader, open: &OpenPartition, log: &RefCell<Log>) -> R
             Restored::Unfit => unfit += 1,
         }
         if pending >= RESTORE_BYTES_MAX {
-            log::settle(log).await.map_err(storage)?;
+            log::write_back(log).await.map_err(storage)?;
             pending = 0;
         }
     }
@@ -48,7 +56,8 @@ async fn restore(reader: &Reader, open: &OpenPartition, log: &RefCell<Log>) -> R
         tracing::error!("{topic}-{partition}: {unfit} journal entries do not continue the log and are left out");
     }
     if taken > 0 {
-        log::secure(log).await.map_err(storage)?;
+        log::write_back(log).await.map_err(storage)?;
+        log.borrow_mut().trust_written();
         tracing::info!("{topic}-{partition}: {taken} bytes came back from the journal");
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::runtime::{self, Class};
 use std::rc::Rc;
 
 impl Shard {
-    /// The replica has been appended to.
+    /// The replica has been appended to, or was opened with files that are not what they are to be.
     pub(super) fn list_for_sweep(&self, replica: &Rc<Replica>) {
         if replica.listed.replace(true) {
             return;
@@ -22,6 +22,9 @@ impl Shard {
     async fn sweep(self: Rc<Self>) {
         while !self.unswept.borrow().is_empty() && !self.stopping.get() {
             runtime::sleep(TRIM_AFTER_IDLE).await;
+            if self.changing.get() {
+                continue;
+            }
             let listed = std::mem::take(&mut *self.unswept.borrow_mut());
             let mut trims = 0;
             for replica in listed {

@@ -41,7 +41,8 @@ fn the_start_within_a_segment_survives_by_the_checkpoint() {
         append_values(&log, 0, 10).await;
         log.borrow_mut().advance_start(Offset(4));
         crate::log::close(&log).await.unwrap();
-        let how = Opening { clean: true, recovery_point: Offset(10), log_start: Offset(4), now: NOW };
+        let how =
+            Opening { clean: true, recovery_point: Offset(10), log_start: Offset(4), synced_later: false, now: NOW };
         let log = fixture.open_how(how).await;
         assert_eq!(read_all(&log).await, values(10)[4..]);
         assert_eq!(log.borrow().epochs().entries()[0].start, Offset(4));

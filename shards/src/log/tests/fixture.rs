@@ -49,7 +49,13 @@ impl Fixture {
     }
 
     pub async fn open_as(&self, clean: bool, recovery_point: i64) -> RefCell<Log> {
-        let how = Opening { clean, recovery_point: Offset(recovery_point), log_start: Offset(0), now: NOW };
+        let how = Opening {
+            clean,
+            recovery_point: Offset(recovery_point),
+            log_start: Offset(0),
+            synced_later: false,
+            now: NOW,
+        };
         self.open_how(how).await
     }
 

@@ -1,5 +1,6 @@
 use super::fixture::*;
-use crate::log::{Durability, Log, Restored, Unjournaled, close, secure, settle};
+use crate::log::close::secure;
+use crate::log::{Durability, Log, Restored, Unjournaled, close, settle};
 use crate::types::{LeaderEpoch, Offset};
 use bytes::Bytes;
 use std::cell::RefCell;

@@ -108,7 +108,7 @@ async fn apply(fixture: &Fixture, log: &mut RefCell<Log>, model: &mut Model, ste
 async fn reopen(fixture: &Fixture, clean: bool, model: &Model, log: &RefCell<Log>) -> RefCell<Log> {
     let recovery_point = log.borrow().recovery_point();
     let log_start = Offset(model.start as i64);
-    fixture.open_how(crate::log::Opening { clean, recovery_point, log_start, now: NOW }).await
+    fixture.open_how(crate::log::Opening { clean, recovery_point, log_start, synced_later: false, now: NOW }).await
 }
 
 async fn check_read(log: &RefCell<Log>, model: &Model, from: usize, max_bytes: usize) {

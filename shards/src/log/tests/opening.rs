@@ -7,7 +7,8 @@ const LOG: &str = "00000000000000000000.log";
 #[test]
 fn an_empty_directory_is_an_empty_log() {
     test(|fixture| async move {
-        let how = Opening { clean: false, recovery_point: Offset(0), log_start: Offset(17), now: NOW };
+        let how =
+            Opening { clean: false, recovery_point: Offset(0), log_start: Offset(17), synced_later: false, now: NOW };
         let log = fixture.open_how(how).await;
         assert_eq!((log.borrow().start_offset(), log.borrow().end_offset()), (Offset(17), Offset(17)));
         close(&log).await.unwrap();
@@ -262,7 +263,8 @@ fn a_log_that_ends_below_its_start_begins_anew() {
         let log = fixture.open().await;
         append_values(&log, 0, 5).await;
         close(&log).await.unwrap();
-        let how = Opening { clean: true, recovery_point: Offset(0), log_start: Offset(100), now: NOW };
+        let how =
+            Opening { clean: true, recovery_point: Offset(0), log_start: Offset(100), synced_later: false, now: NOW };
         let log = fixture.open_how(how).await;
         assert_eq!((log.borrow().start_offset(), log.borrow().end_offset()), (Offset(100), Offset(100)));
         append(&log, &batch(&["a"])).await;
@@ -296,7 +298,8 @@ fn messages_of_an_old_format_are_refused_and_not_cut_off() {
         let size = body.len() as u32 + 4;
         let message = [&0u64.to_be_bytes()[..], &size.to_be_bytes(), &crc.sum().to_be_bytes(), &body].concat();
         fixture.write_file(LOG, &message).await;
-        let how = Opening { clean: false, recovery_point: Offset(0), log_start: Offset(0), now: NOW };
+        let how =
+            Opening { clean: false, recovery_point: Offset(0), log_start: Offset(0), synced_later: false, now: NOW };
         let opened = Log::open(fixture.dir().await, fixture.config.clone().into(), how).await;
         assert!(matches!(opened, Err(OpenError::OldFormat { magic: 1, .. })));
         assert_eq!(fixture.files().await[LOG], message.len() as u64);

@@ -1,5 +1,6 @@
 use super::fixture::*;
-use crate::log::{Log, secure};
+use crate::log::Log;
+use crate::log::close::secure;
 use crate::types::{Offset, ProducerId};
 use std::cell::RefCell;
 

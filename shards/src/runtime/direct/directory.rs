@@ -113,6 +113,12 @@ impl Directory {
         self.run("sync", "", move |_| descriptor.sync_all()).await
     }
 
+    pub(in crate::runtime) async fn sync_file_system(&self) -> io::Result<()> {
+        let descriptor = self.descriptor.clone();
+        self.run("sync the file system of", "", move |_| nix::unistd::syncfs(&*descriptor).map_err(io::Error::from))
+            .await
+    }
+
     pub(in crate::runtime) async fn read_whole(&self, name: &str, max: usize) -> io::Result<Vec<u8>> {
         let shown = self.path.join(name);
         self.run("read", name, move |path| {

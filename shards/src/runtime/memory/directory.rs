@@ -161,6 +161,22 @@ impl Directory {
         }
     }
 
+    pub(in crate::runtime) async fn sync_file_system(&self) -> io::Result<()> {
+        let begun = self.disk.state().begin(Operation::Sync, self.life);
+        self.disk.delay().await;
+        let mut state = self.disk.state();
+        state.check_life(self.life)?;
+        for node in &mut state.nodes {
+            match (node, &begun) {
+                (Node::File(file), Ok(())) => file.sync(),
+                (Node::File(file), Err(_)) => file.forget_dirty(),
+                (Node::Directory(directory), Ok(())) => directory.sync(),
+                (Node::Directory(directory), Err(_)) => directory.forget_pending(),
+            }
+        }
+        begun
+    }
+
     pub(in crate::runtime) async fn sync(&self) -> io::Result<()> {
         let begun = self.disk.state().begin(Operation::Sync, self.life);
         self.disk.delay().await;
