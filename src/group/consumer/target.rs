@@ -57,7 +57,7 @@ impl ConsumerGroup {
     }
 
     /// Nothing, for one that has joined since.
-    pub(super) fn target_or_nothing(&self, member: &str) -> Partitions {
+    pub fn target_or_nothing(&self, member: &str) -> Partitions {
         self.target.get(member).cloned().unwrap_or_default()
     }
 }
