@@ -61,7 +61,8 @@ impl GroupMachine {
         };
         group.members().for_each(|member| cancel_timers(turn, id, &member.id));
         group.tombstones().into_iter().for_each(|record| turn.keep(record));
-        let mut downgraded = ClassicGroup::from_consumer(&group, generation, turn.moment.wall, &self.scene().image);
+        let mut downgraded =
+            ClassicGroup::from_consumer(&group, (generation, rebalances), turn.moment.wall, &self.scene().image);
         turn.keep(downgraded.to_record());
         downgraded.expect_heartbeats(turn);
         if rebalances {

@@ -15,8 +15,13 @@ use odradek_protocol::primitives::Str;
 use odradek_shards::types::Timestamp;
 
 impl ClassicGroup {
-    /// Stable, each member with its target.
-    pub fn from_consumer(group: &ConsumerGroup, generation: i32, now: Timestamp, image: &Image) -> Self {
+    /// Stable, each member with its target; before a rebalance with what it may still have, so that nobody else gets it.
+    pub fn from_consumer(
+        group: &ConsumerGroup,
+        (generation, rebalances): (i32, bool),
+        now: Timestamp,
+        image: &Image,
+    ) -> Self {
         let mut downgraded = Self::new(group.id().clone(), now);
         for (member, classic) in group.classic_members() {
             downgraded.add(heir(member, classic), &CONSUMER.into());
@@ -26,8 +31,8 @@ impl ClassicGroup {
         downgraded.generation = generation;
         let protocol = select_protocol(&downgraded.members);
         for member in downgraded.members.values_mut() {
-            let target = group.target_or_nothing(&member.id);
-            member.assignment = embedded::encode(&target, &member.metadata(&protocol), image);
+            let given = if rebalances { group.held_by(&member.id) } else { group.target_or_nothing(&member.id) };
+            member.assignment = embedded::encode(&given, &member.metadata(&protocol), image);
         }
         downgraded.protocol = Some(protocol);
         downgraded.subscribed_topics = downgraded.read_subscriptions();
