@@ -1,6 +1,6 @@
 //! Fields that may differ, each with its reason. Besides, ids that brokers make up are compared by the name they have in
 //! the sequence, the order of lists does not count, and `loosely` leaves out who among equals gets which partition.
-//! A command marked `known` shows a difference that is still open: it is printed and fails nothing.
+//! A command marked `known` shows a difference that is open or wanted, as the line above it says: it is printed and fails nothing.
 
 /// A field's name, or `response.field`, and why nobody is hurt.
 pub const ALLOWED: &[(&str, &str)] = &[
