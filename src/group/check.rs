@@ -23,9 +23,8 @@ impl Request {
             Self::DeleteOffsets(request) => not_empty(&request.group_id),
             Self::CommitOffsets { request, .. } => fits(&request.group_id, ErrorCode::InvalidGroupId),
             Self::ConsumerHeartbeat { .. } | Self::DescribeConsumer { .. } => Ok(()),
-            Self::FetchOffsets { .. } | Self::DescribeClassic { .. } | Self::List { .. } | Self::Delete { .. } => {
-                Ok(())
-            }
+            Self::FetchOffsets { .. } | Self::DescribeClassic { .. } | Self::List { .. } => Ok(()),
+            Self::Delete { .. } | Self::Committed { .. } => Ok(()),
         }
     }
 }

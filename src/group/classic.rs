@@ -11,6 +11,7 @@
 
 mod complete_join;
 mod describe;
+mod downgrade;
 mod expire;
 mod heartbeat;
 pub mod join;
@@ -24,12 +25,14 @@ mod subscription;
 pub mod sync;
 
 use crate::coordinator::Ticket;
-pub use member::{Member, Protocol};
+pub use load::as_millis;
+pub use member::{Member, Protocol, protocols};
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::primitives::Str;
 use odradek_shards::types::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+pub use subscription::CONSUMER;
 
 /// Kafka's names, as DescribeGroups and ListGroups tell them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +114,18 @@ impl ClassicGroup {
             subscribed_topics: None,
             initial_delay: None,
         }
+    }
+
+    pub fn id(&self) -> &Str {
+        &self.id
+    }
+
+    pub fn generation(&self) -> i32 {
+        self.generation
+    }
+
+    pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
+        self.members.values()
     }
 
     fn is_leader(&self, member: &str) -> bool {
@@ -212,14 +227,6 @@ impl ClassicGroup {
 impl ClassicGroup {
     pub fn state(&self) -> State {
         self.state
-    }
-
-    pub fn generation(&self) -> i32 {
-        self.generation
-    }
-
-    pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
-        self.members.values()
     }
 
     pub fn leader(&self) -> Option<&Str> {

@@ -6,6 +6,7 @@
 //!
 //! A member first gives back what it is to lose, then reaches the target's epoch, then gets what others have given back.
 
+pub mod classic;
 mod describe;
 mod expiry;
 mod heartbeat;
@@ -20,9 +21,13 @@ mod regex;
 mod replay;
 mod subscription;
 mod target;
+mod upgrade;
 pub mod validate;
 
 use super::assignor::Partitions;
+use super::machine::GroupMachine;
+use super::timer::Timer;
+use crate::coordinator::Turn;
 pub use member::{Member, MemberState};
 use odradek_protocol::primitives::Str;
 pub use refusal::Refusal;
@@ -136,6 +141,27 @@ impl ConsumerGroup {
     }
 }
 
+/// Nothing is expected of the member any more.
+pub(super) fn cancel_timers(turn: &mut Turn<'_, GroupMachine>, group: &Str, member: &Str) {
+    let timers = [
+        Timer::session(group, member),
+        Timer::rebalance(group, member),
+        Timer::member_join(group, member),
+        Timer::member_sync(group, member),
+    ];
+    timers.iter().for_each(|timer| turn.cancel(timer));
+}
+
+impl ConsumerGroup {
+    pub fn id(&self) -> &Str {
+        &self.id
+    }
+
+    pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
+        self.members.values()
+    }
+}
+
 #[cfg(test)]
 impl ConsumerGroup {
     pub fn epoch(&self) -> i32 {
@@ -144,9 +170,5 @@ impl ConsumerGroup {
 
     pub fn assignment_epoch(&self) -> i32 {
         self.assignment_epoch
-    }
-
-    pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
-        self.members.values()
     }
 }

@@ -1,5 +1,7 @@
 //! The way to every group: finds the partition of its id, and the shard that coordinates it.
 
+use super::lag::{CommittedAt, Ends, Lags, Place};
+use super::limits::LAGS_MAX;
 use super::machine::GroupMachine;
 use super::request::{Reply, Request};
 use super::settings::TOPIC;
@@ -7,8 +9,12 @@ use crate::config::BrokerConfig;
 use crate::coordinator::{self, Coordinators, Scene, java_hash};
 use crate::metadata::Image;
 use odradek_protocol::error::ErrorCode;
+use odradek_protocol::primitives::Str;
 use odradek_shards::Shards;
-use odradek_shards::types::{NodeId, PartitionIndex, TopicPartition};
+use odradek_shards::message::{self, Isolation, ListOffsetsPart, OffsetQuery};
+use odradek_shards::types::{NodeId, PartitionIndex, ShardId, TopicPartition};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A shard's way to the groups, on its way to the shard's thread.
 pub struct Berth(coordinator::Berth<GroupMachine>);
@@ -65,6 +71,29 @@ impl Groups {
         }
     }
 
+    /// How far all groups are behind: one question per partition of the groups' topic, one per shard for the ends.
+    pub fn lags(&self, image: &Arc<Image>, shards: &Shards) -> impl Future<Output = Lags> + use<> {
+        let partitions: Vec<_> = image.topics().by_name(TOPIC).into_iter().flat_map(partitions).collect();
+        let (coordinators, image, shards) = (self.coordinators.clone(), image.clone(), shards.clone());
+        async move {
+            let mut committed = Vec::new();
+            for partition in partitions {
+                let left = LAGS_MAX - committed.len();
+                if let Some(Reply::Committed(more)) =
+                    coordinators.ask(partition, Request::Committed { max: left }).await
+                {
+                    committed.extend(more);
+                }
+                if committed.len() >= LAGS_MAX {
+                    break;
+                }
+            }
+            let is_cut = committed.len() >= LAGS_MAX;
+            let ends = ends(&committed, &image, &shards).await;
+            Lags::of(committed, &ends, is_cut)
+        }
+    }
+
     /// Asks the coordinators of all partitions.
     pub fn ask_all(&self, image: &Image, request: &Request) -> impl Future<Output = Vec<Reply>> + use<> {
         let partitions: Vec<_> = image.topics().by_name(TOPIC).into_iter().flat_map(partitions).collect();
@@ -85,6 +114,33 @@ impl GroupMachine {
     fn refusal(request: &Request) -> Reply {
         request.refusal(ErrorCode::NotCoordinator)
     }
+}
+
+/// Of the partitions in which something was committed.
+async fn ends(committed: &[CommittedAt], image: &Image, shards: &Shards) -> Ends {
+    let named: BTreeSet<(&Str, i32)> = committed.iter().map(|at| (&at.topic, at.partition)).collect();
+    let mut asked: BTreeMap<ShardId, Vec<(Place, ListOffsetsPart)>> = BTreeMap::new();
+    for (name, index) in named {
+        let Some(topic) = image.topics().by_name(name) else { continue };
+        let partition = TopicPartition { topic: topic.id, partition: PartitionIndex(index) };
+        let part = ListOffsetsPart {
+            partition,
+            query: OffsetQuery::Latest,
+            current_leader_epoch: None,
+            isolation: Isolation::ReadUncommitted,
+        };
+        asked.entry(shards.owner(partition)).or_default().push(((name.clone(), index), part));
+    }
+    let mut ends = Ends::new();
+    for (shard, asked) in asked {
+        let (places, parts): (Vec<Place>, Vec<_>) = asked.into_iter().unzip();
+        let message::Reply::ListOffsets(told) = shards.call(shard, message::Request::ListOffsets(parts)).await else {
+            continue;
+        };
+        let found = places.into_iter().zip(told);
+        ends.extend(found.filter_map(|(place, listed)| Some((place, listed.ok()?.offset?.0))));
+    }
+    ends
 }
 
 fn partitions(topic: &crate::metadata::topics::TopicImage) -> impl Iterator<Item = TopicPartition> {

@@ -23,6 +23,9 @@ pub const EXPIRED_PER_TURN_MAX: usize = 1_000;
 
 const _: () = assert!(EXPIRED_PER_TURN_MAX > 0);
 
+/// Offsets whose lag is told at a time.
+pub const LAGS_MAX: usize = 20_000;
+
 /// Bytes of the topic names that one member of a consumer group subscribes to.
 pub const SUBSCRIPTION_BYTES_MAX: usize = 256 << 10;
 

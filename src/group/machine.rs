@@ -1,21 +1,19 @@
 //! The state of one partition of `__consumer_offsets`: its groups and their offsets. Leads every event to its place.
 
 use super::classic::ClassicGroup;
-use super::classic::join::Joining;
-use super::classic::leave::refuse_all;
 use super::consumer::ConsumerGroup;
 use super::kind::{Group, Groups};
 use super::limits::GROUPS_MAX;
 use super::offsets::{Offsets, Round};
-use super::record::{GroupRecord, Member};
-use super::request::{Client, Reply, Request};
+use super::record::GroupRecord;
+use super::request::{Reply, Request};
 use super::settings::{TOPIC, milliseconds, of_group, retention_check_interval};
 use super::timer::Timer;
 use crate::config::BrokerConfig;
 use crate::coordinator::{Machine, RawRecord, Scene, Source, Ticket, Turn};
 use odradek_protocol::codec::DecodeError;
 use odradek_protocol::error::ErrorCode;
-use odradek_protocol::messages::{HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, SyncGroupRequest};
+use odradek_protocol::messages::HeartbeatResponse;
 use odradek_protocol::primitives::Str;
 use odradek_shards::record::Codec;
 use odradek_shards::types::ProducerId;
@@ -112,10 +110,7 @@ impl Machine for GroupMachine {
             }
             Request::Sync(request) => return self.sync(turn, ticket, &request),
             Request::Heartbeat(request) => Reply::Heartbeat(self.heartbeat(turn, &request)),
-            Request::Leave { group, members } => Reply::Leave(match self.classic_mut(&group) {
-                Some(group) => group.leave(turn, &members),
-                None => refuse_all(&members, ErrorCode::UnknownMemberId),
-            }),
+            Request::Leave { group, members } => Reply::Leave(self.leave(turn, &group, &members)),
             Request::CommitOffsets { version, request } => {
                 Reply::CommitOffsets(self.commit_offsets(turn, version, &request))
             }
@@ -132,6 +127,7 @@ impl Machine for GroupMachine {
             Request::DescribeConsumer { group } => Reply::DescribeConsumer(self.describe_consumer(&group)),
             Request::List { states, types } => Reply::List(Ok(self.list(&states, &types))),
             Request::Delete { group } => Reply::Delete(self.delete(turn, &group)),
+            Request::Committed { max } => Reply::Committed(self.committed(max)),
         };
         turn.reply(ticket, reply);
     }
@@ -139,7 +135,9 @@ impl Machine for GroupMachine {
     fn expire(&mut self, turn: &mut Turn<'_, Self>, timer: Timer) {
         match timer {
             Timer::Expiry => self.expire_offsets(turn),
-            Timer::Session { group, member } => self.consumer_session_expired(turn, &group, &member),
+            Timer::Session { group, member }
+            | Timer::MemberJoin { group, member }
+            | Timer::MemberSync { group, member } => self.consumer_session_expired(turn, &group, &member),
             Timer::Rebalance { group, member } => self.consumer_rebalance_expired(turn, &group, &member),
             Timer::Heartbeat { group, member } => {
                 if let Some(group) = self.classic_mut(&group) {
@@ -221,66 +219,13 @@ impl GroupMachine {
         turn.keep(record);
     }
 
-    fn replay_consumer(&mut self, record: GroupRecord) {
-        match record {
-            GroupRecord::ConsumerEpoch(id, Some(value)) => self.consumer_or_new(&id).replay_epoch(&value),
-            GroupRecord::ConsumerEpoch(id, None) => {
-                if self.consumer(&id).is_some() {
-                    self.groups.remove(&id);
-                }
-            }
-            GroupRecord::ConsumerMember(Member { group, member }, Some(value)) => {
-                self.consumer_or_new(&group).replay_member(&member, Some(&value));
-            }
-            GroupRecord::TargetEpoch(id, Some(value)) => self.consumer_or_new(&id).replay_target_epoch(Some(&value)),
-            GroupRecord::TargetMember(Member { group, member }, Some(value)) => {
-                self.consumer_or_new(&group).replay_target(&member, Some(&value));
-            }
-            GroupRecord::CurrentMember(Member { group, member }, Some(value)) => {
-                self.consumer_or_new(&group).replay_current(&member, Some(&value));
-            }
-            GroupRecord::RegularExpression { group, expression, resolved: Some(resolved) } => {
-                self.consumer_or_new(&group).replay_regex(&expression, Some(&resolved));
-            }
-            other => self.replay_consumer_tombstone(&other),
-        }
-    }
-
-    fn replay_consumer_tombstone(&mut self, record: &GroupRecord) {
-        match record {
-            GroupRecord::ConsumerMember(at, None) => {
-                self.consumer_mut(&at.group).into_iter().for_each(|group| group.replay_member(&at.member, None));
-            }
-            GroupRecord::TargetMember(at, None) => {
-                self.consumer_mut(&at.group).into_iter().for_each(|group| group.replay_target(&at.member, None));
-            }
-            GroupRecord::CurrentMember(at, None) => {
-                self.consumer_mut(&at.group).into_iter().for_each(|group| group.replay_current(&at.member, None));
-            }
-            GroupRecord::TargetEpoch(id, None) => {
-                self.consumer_mut(id).into_iter().for_each(|group| group.replay_target_epoch(None));
-            }
-            GroupRecord::RegularExpression { group, expression, resolved: None } => {
-                self.consumer_mut(group).into_iter().for_each(|group| group.replay_regex(expression, None));
-            }
-            _ => {}
-        }
-    }
-
     /// A classic group of that name, which can only have offsets, gives way.
-    fn consumer_or_new(&mut self, id: &Str) -> &mut ConsumerGroup {
+    pub(super) fn consumer_or_new(&mut self, id: &Str) -> &mut ConsumerGroup {
         if self.consumer(id).is_none() {
             let id = id.detached();
             self.groups.insert(id.clone(), Group::Consumer(Box::new(ConsumerGroup::new(id))));
         }
         self.consumer_mut(id).expect("it is there or has just been made")
-    }
-
-    fn retire_empty_consumer_group(&mut self, turn: &mut Turn<'_, Self>, id: &Str) {
-        if let Some(group) = self.consumer(id).filter(|group| group.is_empty()) {
-            let records = group.tombstones();
-            records.into_iter().for_each(|record| self.apply(turn, record));
-        }
     }
 
     pub(super) fn metadata_version(&self) -> u64 {
@@ -323,63 +268,12 @@ impl GroupMachine {
     }
 
     /// A group that only commits offsets is a classic one without members.
-    fn classic_or_new(&mut self, id: &Str, since_ms: i64) {
+    pub(super) fn classic_or_new(&mut self, id: &Str, since_ms: i64) {
         if !self.groups.contains_key(id) {
             let id = id.detached();
             let group = ClassicGroup::new(id.clone(), odradek_shards::types::Timestamp(since_ms));
             self.groups.insert(id, Group::Classic(Box::new(group)));
         }
-    }
-
-    fn join(
-        &mut self,
-        turn: &mut Turn<'_, Self>,
-        ticket: Ticket,
-        version: i16,
-        client: &Client,
-        request: &JoinGroupRequest,
-    ) {
-        let id = &request.group_id;
-        self.retire_empty_consumer_group(turn, id);
-        let is_new = !self.groups.contains_key(id);
-        let refusal = match () {
-            () if is_new && !request.member_id.is_empty() => Some(ErrorCode::UnknownMemberId),
-            () if self.consumer(id).is_some() => Some(ErrorCode::InconsistentGroupProtocol),
-            () if is_new && self.is_full() => Some(ErrorCode::CoordinatorNotAvailable),
-            () => None,
-        };
-        if let Some(error) = refusal {
-            return turn.reply(ticket, super::classic::join::refusal(request.member_id.clone(), error));
-        }
-        self.classic_or_new(id, turn.moment.wall.0);
-        let joining = Joining {
-            ticket,
-            version,
-            client,
-            request,
-            initial_delay: milliseconds(self.config().groups.group_initial_rebalance_delay_ms),
-            size_max: self.config().groups.group_max_size,
-        };
-        let group = self.classic_mut(id).expect("it is there or has just been made");
-        group.join(turn, joining);
-        if is_new && turn.records().next().is_none() {
-            turn.keep(group.to_record());
-        }
-    }
-
-    fn sync(&mut self, turn: &mut Turn<'_, Self>, ticket: Ticket, request: &SyncGroupRequest) {
-        match self.classic_mut(&request.group_id) {
-            Some(group) => group.sync(turn, ticket, request),
-            None => turn.reply(ticket, super::classic::sync::refusal(ErrorCode::UnknownMemberId)),
-        }
-    }
-
-    fn heartbeat(&mut self, turn: &mut Turn<'_, Self>, request: &HeartbeatRequest) -> HeartbeatResponse {
-        let beat = match self.classic_mut(&request.group_id) {
-            Some(group) => group.heartbeat(turn, request),
-            None => Err(ErrorCode::UnknownMemberId),
-        };
-        HeartbeatResponse { error_code: beat.err().map_or(0, ErrorCode::code), ..Default::default() }
     }
 
     /// What must hold after every turn.

@@ -4,22 +4,28 @@
 //! handlers -> Groups (driver.rs) -> the partition's shard -> GroupMachine (machine.rs)
 //!   classic/    JoinGroup, SyncGroup, Heartbeat, LeaveGroup: the state lives in memory, a generation is recorded whole
 //!   consumer/   ConsumerGroupHeartbeat (KIP-848): every change of the state is a record; assignor/ says who gets what
+//!   migration   from one kind to the other, with members of both kinds on the way
 //!   offsets/    commits, fetches, deletion, expiry: the records are the state
 //! ```
 
 mod assignor;
 mod check;
 mod classic;
+mod classic_requests;
 mod consumer;
 mod describe;
 pub mod driver;
+mod embedded;
 mod kind;
+pub mod lag;
 mod limits;
 mod list;
 mod machine;
+mod migration;
 mod offsets;
 mod record;
 mod remove;
+mod replay;
 mod request;
 mod settings;
 mod timer;

@@ -1,5 +1,6 @@
 //! What a group coordinator is asked, and how it answers: Kafka's own messages, cut down to one group.
 
+use super::lag::CommittedAt;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
 use odradek_protocol::messages::describe_groups_response::DescribedGroup;
@@ -68,6 +69,10 @@ pub enum Request {
     Delete {
         group: Str,
     },
+    /// Of the whole partition, at most so many.
+    Committed {
+        max: usize,
+    },
 }
 
 /// One variant per question.
@@ -85,6 +90,7 @@ pub enum Reply {
     DescribeConsumer(DescribedConsumerGroup),
     List(Result<Vec<ListedGroup>, ErrorCode>),
     Delete(ErrorCode),
+    Committed(Vec<CommittedAt>),
 }
 
 impl Request {
@@ -94,7 +100,7 @@ impl Request {
         match self {
             Self::Join { request, .. } => {
                 let member_id = request.member_id.clone();
-                Reply::Join(JoinGroupResponse { error_code, member_id, ..Default::default() })
+                Reply::Join(JoinGroupResponse { error_code, protocol_name: None, member_id, ..Default::default() })
             }
             Self::Sync(_) => Reply::Sync(SyncGroupResponse { error_code, ..Default::default() }),
             Self::Heartbeat(_) => Reply::Heartbeat(HeartbeatResponse { error_code, ..Default::default() }),
@@ -118,6 +124,7 @@ impl Request {
             }),
             Self::List { .. } => Reply::List(Err(error)),
             Self::Delete { .. } => Reply::Delete(error),
+            Self::Committed { .. } => Reply::Committed(Vec::new()),
         }
     }
 }
@@ -127,9 +134,12 @@ impl Reply {
     pub fn undone(self, error: ErrorCode) -> Self {
         let code = error.code();
         match self {
-            Self::Join(reply) if reply.error_code == 0 => {
-                Self::Join(JoinGroupResponse { error_code: code, member_id: reply.member_id, ..Default::default() })
-            }
+            Self::Join(reply) if reply.error_code == 0 => Self::Join(JoinGroupResponse {
+                error_code: code,
+                protocol_name: None,
+                member_id: reply.member_id,
+                ..Default::default()
+            }),
             Self::Sync(reply) if reply.error_code == 0 => {
                 Self::Sync(SyncGroupResponse { error_code: code, ..Default::default() })
             }

@@ -2,6 +2,8 @@
 
 mod classic;
 mod consumer;
+mod migration;
+mod mixing;
 mod offsets;
 mod simulation;
 mod stage;

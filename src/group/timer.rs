@@ -16,6 +16,10 @@ pub enum Timer {
     Session { group: Str, member: Str },
     /// A member of a consumer group must have given back what it is to lose.
     Rebalance { group: Str, member: Str },
+    /// A classic member of a consumer group was told to join again.
+    MemberJoin { group: Str, member: Str },
+    /// A classic member of a consumer group has joined and must ask for its assignment.
+    MemberSync { group: Str, member: Str },
 }
 
 impl Timer {
@@ -25,5 +29,13 @@ impl Timer {
 
     pub fn rebalance(group: &Str, member: &Str) -> Self {
         Self::Rebalance { group: group.clone(), member: member.clone() }
+    }
+
+    pub fn member_join(group: &Str, member: &Str) -> Self {
+        Self::MemberJoin { group: group.clone(), member: member.clone() }
+    }
+
+    pub fn member_sync(group: &Str, member: &Str) -> Self {
+        Self::MemberSync { group: group.clone(), member: member.clone() }
     }
 }

@@ -249,7 +249,7 @@ fn groups_are_listed_and_described() {
     let listed = wire.call(5, &ListGroupsRequest { states_filter: states, ..Default::default() });
     let groups: Vec<_> =
         listed.groups.iter().map(|group| (group.group_id.as_str(), group.group_type.as_str())).collect();
-    assert_eq!(groups, [("readers", "Classic")]);
+    assert_eq!(groups, [("readers", "classic")]);
     let request = DescribeGroupsRequest { groups: vec!["readers".into()], ..Default::default() };
     let described = wire.call(6, &request);
     let group = &described.groups[0];

@@ -15,7 +15,7 @@ use odradek_protocol::primitives::Str;
 use std::time::Duration;
 
 /// First version whose unknown members are given an id to come back with (KIP-394).
-const MEMBER_ID_REQUIRED_SINCE: i16 = 4;
+pub const MEMBER_ID_REQUIRED_SINCE: i16 = 4;
 /// First version whose static leader is told to leave the assignment as it is (KIP-814).
 pub(super) const SKIP_ASSIGNMENT_SINCE: i16 = 9;
 
@@ -167,5 +167,9 @@ impl ClassicGroup {
 }
 
 pub fn refusal(member_id: Str, error: ErrorCode) -> Reply {
-    Reply::Join(JoinGroupResponse { error_code: error.code(), member_id, ..Default::default() })
+    Reply::Join(refused(member_id, error))
+}
+
+pub fn refused(member_id: Str, error: ErrorCode) -> JoinGroupResponse {
+    JoinGroupResponse { error_code: error.code(), protocol_name: None, member_id, ..Default::default() }
 }

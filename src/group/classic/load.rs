@@ -92,6 +92,6 @@ fn member(recorded: &MemberMetadata, protocol: &Str) -> Member {
 }
 
 /// Timeouts come from 32-bit milliseconds.
-fn as_millis(timeout: Duration) -> i32 {
+pub fn as_millis(timeout: Duration) -> i32 {
     i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
 }

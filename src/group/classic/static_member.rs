@@ -31,7 +31,7 @@ impl ClassicGroup {
     fn rename(&mut self, turn: &mut Turn<'_, GroupMachine>, before: &Str, id: &Str) {
         let mut member = self.members.remove(before).expect("static members are members");
         if let Some(ticket) = member.joining.take() {
-            turn.reply(ticket, fenced(before.clone()));
+            turn.reply(ticket, refusal(before.clone(), ErrorCode::FencedInstanceId));
         }
         if let Some(ticket) = member.syncing.take() {
             let error_code = ErrorCode::FencedInstanceId.code();
@@ -65,9 +65,4 @@ impl ClassicGroup {
         };
         turn.reply(joining.ticket, Reply::Join(reply));
     }
-}
-
-fn fenced(member: Str) -> Reply {
-    let Reply::Join(reply) = refusal(member, ErrorCode::FencedInstanceId) else { unreachable!("a refused join") };
-    Reply::Join(JoinGroupResponse { protocol_name: None, ..reply })
 }

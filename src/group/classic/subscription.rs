@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub const CONSUMER: &str = "consumer";
 
 impl ClassicGroup {
-    pub(super) fn is_of_consumers(&self) -> bool {
+    pub fn is_of_consumers(&self) -> bool {
         self.protocol_type.as_deref() == Some(CONSUMER)
     }
 

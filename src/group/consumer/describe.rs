@@ -9,7 +9,8 @@ use odradek_protocol::messages::list_groups_response::ListedGroup;
 use odradek_protocol::primitives::Str;
 use odradek_shards::types::TopicId;
 
-/// `member_type` of a member of a consumer group; 0 is a classic one.
+/// `member_type` by the protocol that a member speaks.
+const CLASSIC_MEMBER: i8 = 0;
 const CONSUMER_MEMBER: i8 = 1;
 
 impl ConsumerGroup {
@@ -35,9 +36,9 @@ impl ConsumerGroup {
             client_host: member.client.host.clone(),
             subscribed_topic_names: member.topics.iter().cloned().collect(),
             subscribed_topic_regex: Some(member.regex.clone().unwrap_or_default()),
-            assignment: assignment(&bare(&member.assigned), image),
+            assignment: assignment(&held(member), image),
             target_assignment: assignment(&self.target_or_nothing(&member.id), image),
-            member_type: CONSUMER_MEMBER,
+            member_type: if member.classic.is_some() { CLASSIC_MEMBER } else { CONSUMER_MEMBER },
         }
     }
 
@@ -46,10 +47,19 @@ impl ConsumerGroup {
             group_id: self.id.clone(),
             protocol_type: "consumer".into(),
             group_state: self.state().name().into(),
-            group_type: "Consumer".into(),
+            group_type: "consumer".into(),
             ..Default::default()
         }
     }
+}
+
+/// What it is giving back it has still.
+fn held(member: &Member) -> Partitions {
+    let mut held = bare(&member.assigned);
+    for (topic, partitions) in bare(&member.revoking) {
+        held.entry(topic).or_default().extend(partitions);
+    }
+    held
 }
 
 /// Topics that are gone have no name to be told by.

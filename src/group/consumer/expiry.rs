@@ -1,14 +1,18 @@
 //! Members that have fallen silent, or have not given back in time, are out.
 
 use super::MemberState;
+use super::classic::ClassicMember;
 use crate::coordinator::Turn;
 use crate::group::machine::GroupMachine;
 use crate::group::timer::Timer;
 use odradek_protocol::primitives::Str;
 
 impl GroupMachine {
-    pub(super) fn expect_heartbeat(&self, turn: &mut Turn<'_, Self>, group_id: &Str, id: &Str) {
-        turn.schedule(Timer::session(group_id, id), self.session_timeout(group_id));
+    /// A classic member has a timeout of its own.
+    pub(in crate::group) fn expect_heartbeat(&self, turn: &mut Turn<'_, Self>, group_id: &Str, id: &Str) {
+        let member = self.consumer(group_id).and_then(|group| group.members.get(id));
+        let own = member.and_then(|member| member.classic.as_ref()).map(ClassicMember::session_timeout);
+        turn.schedule(Timer::session(group_id, id), own.unwrap_or_else(|| self.session_timeout(group_id)));
     }
 
     pub(in crate::group) fn consumer_session_expired(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, id: &Str) {
@@ -27,7 +31,7 @@ impl GroupMachine {
         let Some(group) = self.consumer(group_id) else { return };
         for member in group.members.values() {
             self.expect_heartbeat(turn, group_id, &member.id);
-            if member.state == MemberState::UnrevokedPartitions {
+            if member.state == MemberState::UnrevokedPartitions && member.classic.is_none() {
                 turn.schedule(Timer::rebalance(group_id, &member.id), member.rebalance_timeout());
             }
         }

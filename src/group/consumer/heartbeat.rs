@@ -49,16 +49,19 @@ impl GroupMachine {
         });
         let made = Str::from(turn.uuid().to_string());
         let id = if request.member_id.is_empty() { made } else { request.member_id.detached() };
-        self.check_consumer_group(request, &id)?;
-        let sender = match self.consumer(&request.group_id) {
-            Some(group) => group.sender(request, &id, owned.as_ref())?,
+        let upgraded = self.check_consumer_group(request)?;
+        let sender = match upgraded.as_deref().or(self.consumer(&request.group_id)) {
+            Some(group) => {
+                group.check_room(&id, self.config().groups.group_consumer_max_size)?;
+                group.sender(request, &id, owned.as_ref())?
+            }
             None => Sender::New(id.clone()),
         };
         if let Some(expression) = request.subscribed_topic_regex.as_ref().filter(|regex| !regex.is_empty()) {
             compile(expression)?;
         }
         let group_id = request.group_id.detached();
-        self.begin_consumer_group(turn, &group_id);
+        self.begin_consumer_group(turn, &group_id, upgraded);
         let before = self.admit(turn, &group_id, sender);
         let subscribed = self.update_member(turn, &group_id, &before.updated(client, request));
         self.advance_epoch(turn, &group_id, subscribed);
@@ -76,31 +79,38 @@ impl GroupMachine {
         })
     }
 
-    fn check_consumer_group(&self, request: &ConsumerGroupHeartbeatRequest, id: &Str) -> Result<(), Refusal> {
+    /// A classic group with members is given back as it goes on.
+    fn check_consumer_group(
+        &self,
+        request: &ConsumerGroupHeartbeatRequest,
+    ) -> Result<Option<Box<ConsumerGroup>>, Refusal> {
         let name = &request.group_id;
         let joins = request.member_epoch == JOINING;
         match self.groups.get(name) {
-            Some(Group::Consumer(group)) => group.check_room(id, self.config().groups.group_consumer_max_size),
-            Some(Group::Classic(group)) if joins && group.check_delete().is_ok() => Ok(()),
+            Some(Group::Consumer(_)) => Ok(None),
+            Some(Group::Classic(group)) if joins && group.check_delete().is_ok() => Ok(None),
+            Some(Group::Classic(group)) if joins => self.upgraded(group).map(Some),
             Some(Group::Classic(_)) => {
                 Err(Refusal::new(ErrorCode::GroupIdNotFound, format!("Group {name} is not a consumer group.")))
             }
-            None if joins && !self.is_full() => Ok(()),
+            None if joins && !self.is_full() => Ok(None),
             None if joins => Err(Refusal::new(ErrorCode::CoordinatorNotAvailable, "The coordinator has no room.")),
             None => Err(Refusal::new(ErrorCode::GroupIdNotFound, format!("Consumer group {name} not found."))),
         }
     }
 
     /// A classic group without members gives way.
-    fn begin_consumer_group(&mut self, turn: &mut Turn<'_, Self>, id: &Str) {
-        if let Some(Group::Classic(_)) = self.groups.get(id) {
+    fn begin_consumer_group(&mut self, turn: &mut Turn<'_, Self>, id: &Str, upgraded: Option<Box<ConsumerGroup>>) {
+        if let Some(upgraded) = upgraded {
+            self.upgrade(turn, id, upgraded);
+        } else if let Some(Group::Classic(_)) = self.groups.get(id) {
             self.apply(turn, GroupRecord::Classic(id.clone(), None));
         }
         self.groups.entry(id.clone()).or_insert_with(|| Group::Consumer(Box::new(ConsumerGroup::new(id.clone()))));
     }
 
     /// The member as it was; one that comes back takes over what it had.
-    fn admit(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, sender: Sender) -> Member {
+    pub(super) fn admit(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, sender: Sender) -> Member {
         let group = self.consumer(group_id).expect("it has just been made sure of");
         match sender {
             Sender::Known(id) => group.members[&id].clone(),
@@ -112,9 +122,7 @@ impl GroupMachine {
                 records.push(group.member_record(&member));
                 records.push(group.target_record(&id, &group.target_or_nothing(&before)));
                 records.push(group.current_record(&member));
-                for timer in [Timer::session(group_id, &before), Timer::rebalance(group_id, &before)] {
-                    turn.cancel(&timer);
-                }
+                super::cancel_timers(turn, group_id, &before);
                 records.into_iter().for_each(|record| self.apply(turn, record));
                 member
             }
@@ -122,7 +130,7 @@ impl GroupMachine {
     }
 
     /// Whether its subscription changed.
-    fn update_member(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, member: &Member) -> bool {
+    pub(super) fn update_member(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, member: &Member) -> bool {
         let group = self.consumer(group_id).expect("it is there");
         let known = group.members.get(&member.id);
         let record = (known != Some(member)).then(|| group.member_record(member));
@@ -156,7 +164,7 @@ impl GroupMachine {
         self.consumer_mut(group_id).expect("it is there").seen_metadata = Some(metadata);
     }
 
-    fn advance_target(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str) {
+    pub(super) fn advance_target(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str) {
         let now = turn.moment.wall.0;
         let interval = self.assignment_interval_ms(group_id);
         let group = self.consumer(group_id).expect("it is there");
@@ -168,7 +176,7 @@ impl GroupMachine {
     }
 
     /// The member's next step; slow givers back have a deadline.
-    fn advance_member(
+    pub(super) fn advance_member(
         &mut self,
         turn: &mut Turn<'_, Self>,
         group_id: &Str,
@@ -187,7 +195,7 @@ impl GroupMachine {
         let record = group.current_record(&next);
         self.apply(turn, record);
         let timer = Timer::rebalance(group_id, id);
-        if next.state == MemberState::UnrevokedPartitions {
+        if next.classic.is_none() && next.state == MemberState::UnrevokedPartitions {
             turn.schedule(timer, next.rebalance_timeout());
         } else {
             turn.cancel(&timer);

@@ -1,13 +1,14 @@
 //! A member leaves: for good, or, if it is static, for a while, keeping its place.
 
 use super::member::Held;
-use super::{LEAVING_FOR_A_WHILE, Member, MemberState, Refusal};
+use super::{LEAVING_FOR_A_WHILE, Member, MemberState, Refusal, cancel_timers};
 use crate::coordinator::Turn;
 use crate::group::machine::GroupMachine;
 use crate::group::timer::Timer;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 use odradek_protocol::primitives::Str;
+use std::collections::BTreeSet;
 
 impl GroupMachine {
     pub(super) fn consumer_leave(
@@ -41,14 +42,27 @@ impl GroupMachine {
         })
     }
 
-    /// Nothing of it stays, and the others are to share its work.
     pub(super) fn remove_consumer_member(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, id: &Str) {
-        let Some(group) = self.consumer(group_id).filter(|group| group.members.contains_key(id)) else { return };
-        let records = group.member_tombstones(id);
-        for timer in [Timer::session(group_id, id), Timer::rebalance(group_id, id)] {
-            turn.cancel(&timer);
+        self.remove_consumer_members(turn, group_id, &BTreeSet::from([id.clone()]));
+    }
+
+    /// Nothing of them stays, and the others are to share their work; as a classic group, if they all speak its protocol.
+    pub(super) fn remove_consumer_members(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, ids: &BTreeSet<Str>) {
+        let Some(group) = self.consumer(group_id) else { return };
+        let (gone, left): (Vec<_>, Vec<_>) = group.members().partition(|member| ids.contains(&member.id));
+        if gone.is_empty() {
+            return;
         }
+        let were_last =
+            gone.iter().any(|member| member.classic.is_none()) && left.iter().all(|member| member.classic.is_some());
+        let generation = group.epoch;
+        let records: Vec<_> = gone.iter().flat_map(|member| group.member_tombstones(&member.id)).collect();
+        gone.iter().for_each(|member| cancel_timers(turn, group_id, &member.id));
         records.into_iter().for_each(|record| self.apply(turn, record));
-        self.advance_epoch(turn, group_id, true);
+        if were_last && self.may_downgrade(group_id) {
+            self.downgrade(turn, group_id, generation, true);
+        } else {
+            self.advance_epoch(turn, group_id, true);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A member of a consumer group: what it asks for, what it has, and what it is giving back.
 
 use super::LEAVING;
+use super::classic::ClassicMember;
 use crate::group::request::Client;
 use odradek_protocol::messages::ConsumerGroupHeartbeatRequest;
 use odradek_protocol::primitives::Str;
@@ -45,6 +46,8 @@ pub struct Member {
     pub state: MemberState,
     pub assigned: Held,
     pub revoking: Held,
+    /// It speaks the classic protocol.
+    pub classic: Option<ClassicMember>,
 }
 
 impl Member {
@@ -63,12 +66,13 @@ impl Member {
             state: MemberState::Stable,
             assigned: Held::new(),
             revoking: Held::new(),
+            classic: None,
         }
     }
 
     /// With what a heartbeat says; what it leaves out stays.
     pub fn updated(&self, client: &Client, request: &ConsumerGroupHeartbeatRequest) -> Self {
-        let mut member = self.clone();
+        let mut member = Self { classic: None, ..self.clone() };
         let keep = |told: &Option<Str>, known: &mut Option<Str>| {
             if let Some(told) = told.as_ref().filter(|told| Some(*told) != known.as_ref()) {
                 *known = Some(told.detached());

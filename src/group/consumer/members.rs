@@ -41,7 +41,7 @@ impl ConsumerGroup {
             let message = format!("Static member {id} with instance id {instance} was fenced by member {before}.");
             return Err(Refusal::new(ErrorCode::FencedInstanceId, message));
         }
-        if !member.is_away() {
+        if !member.is_away() && member.classic.is_none() {
             let message = format!("Static member {id} with instance id {instance} cannot join: {before} has it.");
             return Err(Refusal::new(ErrorCode::UnreleasedInstanceId, message));
         }
@@ -77,11 +77,12 @@ impl ConsumerGroup {
     }
 }
 
-/// One step behind is let through when its answer may have been lost: then it has no more than it was given.
+/// Who joins again is always let in. One step behind is let through when its answer may have been lost: then it has no
+/// more than it was given.
 fn check_epoch(member: &Member, epoch: i32, owned: Option<&Partitions>) -> Result<(), Refusal> {
     let (current, previous) = (member.epoch, member.previous_epoch);
     let has_no_more = || owned.is_some_and(|owned| is_within(owned, &reconcile::bare(&member.assigned)));
-    if epoch == current || (epoch < current && epoch == previous && has_no_more()) {
+    if epoch == JOINING || epoch == current || (epoch < current && epoch == previous && has_no_more()) {
         return Ok(());
     }
     let message = format!("The member epoch {epoch} is not the current one, {current}; the member must rejoin.");

@@ -1,5 +1,6 @@
 //! A consumer group's state as records.
 
+use super::classic::ClassicMember;
 use super::member::{Held, Member};
 use super::{ConsumerGroup, Resolved};
 use crate::group::assignor::Partitions;
@@ -36,7 +37,7 @@ impl ConsumerGroup {
             subscribed_topic_regex: Some(member.regex.clone().unwrap_or_default()),
             rebalance_timeout_ms: member.rebalance_timeout_ms,
             server_assignor: member.assignor.clone(),
-            classic_member_metadata: None,
+            classic_member_metadata: member.classic.as_ref().map(ClassicMember::to_record),
         };
         GroupRecord::ConsumerMember(self.key(&member.id), Some(value))
     }
@@ -68,6 +69,16 @@ impl ConsumerGroup {
             timestamp: resolved.timestamp,
         });
         GroupRecord::RegularExpression { group: self.id.clone(), expression: expression.clone(), resolved: value }
+    }
+
+    /// All of the group as it is.
+    pub fn records(&self) -> Vec<GroupRecord> {
+        let mut records: Vec<_> = self.members.values().map(|member| self.member_record(member)).collect();
+        records.push(self.epoch_record(self.epoch, self.metadata_hash));
+        records.extend(self.target.iter().map(|(member, partitions)| self.target_record(member, partitions)));
+        records.push(self.target_epoch_record(self.assignment_epoch, self.assigned_ms));
+        records.extend(self.members.values().map(|member| self.current_record(member)));
+        records
     }
 
     /// A member is gone: nothing of it stays.

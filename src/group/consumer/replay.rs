@@ -1,5 +1,6 @@
 //! Records into a consumer group's state: the only way it changes.
 
+use super::classic::ClassicMember;
 use super::member::{Held, Member, MemberState};
 use super::{ConsumerGroup, LEAVING, Resolved};
 use crate::group::request::Client;
@@ -46,6 +47,7 @@ impl ConsumerGroup {
         member.assignor = value.server_assignor.as_ref().map(Str::detached);
         member.topics = value.subscribed_topic_names.iter().map(Str::detached).collect();
         member.regex = value.subscribed_topic_regex.as_ref().map(Str::detached);
+        member.classic = value.classic_member_metadata.as_ref().and_then(ClassicMember::from_record);
         if let Some(instance) = &member.instance {
             self.static_members.insert(instance.clone(), member.id.clone());
         }

@@ -56,8 +56,17 @@ impl ConsumerGroup {
         Problem { members, topics }
     }
 
+    /// All that nobody else may have now.
+    pub fn held_by(&self, member: &str) -> Partitions {
+        let mut held = Partitions::new();
+        for (topic, index) in self.members.get(member).into_iter().flat_map(Member::holds) {
+            held.entry(topic).or_default().insert(index);
+        }
+        held
+    }
+
     /// Nothing, for one that has joined since.
-    pub(super) fn target_or_nothing(&self, member: &str) -> Partitions {
+    pub fn target_or_nothing(&self, member: &str) -> Partitions {
         self.target.get(member).cloned().unwrap_or_default()
     }
 }

@@ -299,8 +299,9 @@ fn members_commit_at_their_epoch() {
 }
 
 #[test]
-fn an_empty_group_may_change_its_kind() {
-    play(
+fn without_migration_only_an_empty_group_may_change_its_kind() {
+    play_with(
+        "group.consumer.migration.policy=disabled",
         "
         > commit admin offset=3
         admin: commit NONE

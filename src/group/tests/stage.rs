@@ -2,7 +2,9 @@
 
 use crate::config::BrokerConfig;
 use crate::coordinator::{Machine, Moment, RawRecord, Runtime, Scene, Source, Ticket};
+use crate::group::consumer::Member;
 use crate::group::consumer::validate::validate;
+use crate::group::embedded;
 use crate::group::kind::Group;
 use crate::group::machine::GroupMachine;
 use crate::group::request::{Client, Reply, Request};
@@ -25,7 +27,7 @@ use odradek_protocol::primitives::Str;
 use odradek_protocol::records::metadata::{MetadataRecord, PartitionRecord, TopicRecord};
 use odradek_shards::clock::Instant;
 use odradek_shards::types::{Offset, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -295,9 +297,12 @@ impl Stage {
 
     fn sync(&mut self, who: &str, words: &Words<'_>) {
         let given = words.get("assign").unwrap_or("").split(',').filter_map(|one| one.split_once(':'));
-        let assignments = given.map(|(name, work)| SyncGroupRequestAssignment {
+        let given = given.map(|(name, work)| (name, Bytes::copy_from_slice(work.as_bytes())));
+        let partitions = words.get("give").unwrap_or("").split(',').filter_map(|one| one.split_once('/'));
+        let partitions = partitions.map(|(name, work)| (name, self.assignment(work)));
+        let assignments = given.chain(partitions).map(|(name, assignment)| SyncGroupRequestAssignment {
             member_id: self.id(name),
-            assignment: Bytes::copy_from_slice(work.as_bytes()),
+            assignment,
             ..Default::default()
         });
         let request = SyncGroupRequest {
@@ -311,6 +316,30 @@ impl Stage {
             ..Default::default()
         };
         self.ask(&format!("{who} sync"), Request::Sync(request));
+    }
+
+    /// `t:0+1` as a leader hands it in.
+    fn assignment(&self, work: &str) -> Bytes {
+        let (topic, indexes) = work.split_once(':').unwrap_or((work, ""));
+        let indexes = indexes.split('+').filter_map(|index| index.parse::<i32>().ok());
+        let partitions = BTreeMap::from([(topic_id(topic), indexes.collect())]);
+        embedded::encode(&partitions, &subscription(topic, ""), &self.scene.image)
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Group and target epoch of a consumer group.
+    pub fn epochs(&self) -> Option<(i32, i32)> {
+        match self.runtime.machine().groups.get(GROUP)? {
+            Group::Consumer(group) => Some((group.epoch(), group.assignment_epoch())),
+            Group::Classic(_) => None,
+        }
+    }
+
+    pub fn is_classic(&self) -> bool {
+        matches!(self.runtime.machine().groups.get(GROUP), Some(Group::Classic(_)))
     }
 
     fn generation(&self, who: &str) -> i32 {
@@ -384,7 +413,9 @@ impl Stage {
         let line = match self.runtime.machine().groups.get(GROUP) {
             None => "no group".into(),
             Some(Group::Consumer(group)) => {
-                let members: Vec<_> = group.members().map(|member| format!("{}:{}", member.id, member.epoch)).collect();
+                let member = |member: &Member| format!("{}:{}", self.name(&member.id), member.epoch);
+                let members: BTreeSet<_> = group.members().map(member).collect();
+                let members: Vec<_> = members.into_iter().collect();
                 let (state, epoch, target) = (group.state().name(), group.epoch(), group.assignment_epoch());
                 format!("{state} epoch={epoch} target={target} members={}", members.join(","))
             }
@@ -426,9 +457,10 @@ impl Stage {
                     if members.is_empty() { String::new() } else { format!(" members={}", members.join(",")) };
                 format!("{who}: joined generation={} {protocol} leader={leader}{members}{skip}", reply.generation_id)
             }
-            Reply::Sync(reply) if reply.error_code == 0 => {
-                format!("{who}: assigned {:?}", String::from_utf8_lossy(&reply.assignment))
-            }
+            Reply::Sync(reply) if reply.error_code == 0 => match told_partitions(&reply.assignment) {
+                Some(partitions) => format!("{who}: has{partitions}"),
+                None => format!("{who}: assigned {:?}", String::from_utf8_lossy(&reply.assignment)),
+            },
             Reply::Sync(reply) => format!("{who}: sync {}", error(reply.error_code)),
             Reply::Heartbeat(reply) => format!("{who}: heartbeat {}", error(reply.error_code)),
             Reply::Leave(reply) => {
@@ -477,6 +509,7 @@ impl Stage {
             Reply::DescribeConsumer(reply) => format!("described: {} {}", error(reply.error_code), reply.group_state),
             Reply::Delete(code) => format!("deleted: {}", code.name()),
             Reply::DescribeClassic(reply) => format!("described: {}", reply.group_state),
+            Reply::Committed(offsets) => format!("committed: {}", offsets.len()),
             Reply::List(groups) => format!("listed: {}", groups.map_or(0, |groups| groups.len())),
         }
     }
@@ -485,6 +518,16 @@ impl Stage {
 fn moment(ms: u64, random: u128) -> Moment {
     let random = random.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     Moment { now: Instant::from_nanos(ms * 1_000_000), wall: Timestamp(1_000_000 + ms as i64), random }
+}
+
+/// ` t:0+1` for bytes that are an assignment of Kafka's consumer protocol.
+fn told_partitions(bytes: &Bytes) -> Option<String> {
+    let given = embedded::assignment(bytes).filter(|_| !bytes.is_empty())?;
+    let topics = given.assigned_partitions.iter().filter(|topic| !topic.partitions.is_empty()).map(|topic| {
+        let indexes: Vec<_> = topic.partitions.iter().map(ToString::to_string).collect();
+        format!(" {}:{}", topic.topic, indexes.join("+"))
+    });
+    Some(topics.collect())
 }
 
 /// A consumer's metadata: version 0 of its protocol.
