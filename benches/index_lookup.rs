@@ -24,7 +24,8 @@ fn batch() -> ValidBatch {
 /// Four sealed segments of a thousand batches each, and the last of them in the tail.
 fn filled() -> Log {
     simulate(1, async {
-        let how = Opening { clean: true, recovery_point: Offset(0), log_start: Offset(0), now: NOW };
+        let how =
+            Opening { clean: true, recovery_point: Offset(0), log_start: Offset(0), synced_later: false, now: NOW };
         let config = LogConfig { segment_bytes: 1 << 20, ..LogConfig::default() };
         let opened = Log::open(Directory::memory(&Disk::new(1)), Arc::new(config), how).await;
         let log = RefCell::new(opened.expect("an empty directory opens"));

@@ -24,7 +24,8 @@ fn batch(records: usize, value: usize) -> ValidBatch {
 
 fn open() -> Log {
     simulate(1, async {
-        let how = Opening { clean: true, recovery_point: Offset(0), log_start: Offset(0), now: NOW };
+        let how =
+            Opening { clean: true, recovery_point: Offset(0), log_start: Offset(0), synced_later: false, now: NOW };
         let dir = Directory::memory(&Disk::new(1));
         Log::open(dir, Arc::new(LogConfig::default()), how).await.expect("an empty directory opens")
     })
