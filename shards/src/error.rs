@@ -58,6 +58,9 @@ pub enum ChangeError {
     UnknownPartition,
     #[error("the shard is shutting down")]
     ShuttingDown,
+    /// The disk refused: the whole log directory is offline from now on; the text says why.
+    #[error("{0}")]
+    LogDir(String),
     /// The log cannot be opened or its directory not renamed; the text says what to look at.
     #[error("{0}")]
     Storage(String),

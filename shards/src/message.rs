@@ -33,6 +33,10 @@ pub enum Request {
     Checkpoint,
     /// How its logs are compacted from now on.
     Cleaner(CleanerSettings),
+    /// Answered when there is something to tell the broker; asked again after each answer.
+    News,
+    /// The directory failed on another shard: nothing in it is served any more.
+    FailLogDir(LogDirIndex),
     /// No request is served after it; answered when every log is closed, with what [`Request::Checkpoint`] answers.
     Shutdown,
 }
@@ -51,9 +55,18 @@ pub enum Reply {
     Change(Vec<Result<(), ChangeError>>),
     Checkpoint(Vec<PartitionCheckpoint>),
     Cleaner,
+    News(News),
+    FailLogDir,
     Shutdown(Vec<PartitionCheckpoint>),
     /// The shard has shut down, or its mailbox is gone.
     Closed,
+}
+
+/// What a shard has to tell the broker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    /// A read, write or sync failed there. On this shard the directory is offline already.
+    LogDirFailed { log_dir: LogDirIndex, cause: String },
 }
 
 /// `log.cleaner.*`, as far as they are one shard's.
@@ -300,7 +313,11 @@ pub enum PartitionChange {
     Delete {
         partition: TopicPartition,
     },
-    /// Remove a directory that a past run had renamed for deletion (`*-delete`).
+    /// It lies in a log directory that cannot be used: requests hear of it.
+    Absent {
+        partition: TopicPartition,
+    },
+    /// Remove a directory that a past run had renamed for deletion (`*-delete`), or one that is to be.
     Discard {
         log_dir: LogDirIndex,
         name: String,

@@ -10,6 +10,8 @@ mod cleaner;
 mod deadlines;
 mod journals;
 mod lookup;
+mod news;
+mod offline;
 mod read;
 mod responder;
 mod restore;
@@ -26,7 +28,7 @@ use crate::journal::{self, Journal, Leftovers, Reader};
 use crate::limits;
 use crate::log::ReadAhead;
 use crate::mailbox::Port;
-use crate::message::{CleanerSettings, PartitionChange, Reply, Request};
+use crate::message::{CleanerSettings, LogDirIndex, PartitionChange, Reply, Request};
 use crate::partition::driver::{Host, Replica};
 use crate::runtime::sync::Notify;
 use crate::runtime::{self, Class, Directory};
@@ -36,9 +38,10 @@ use change::{Recovery, Slot};
 use cleaner::Cleaner;
 use futures_util::future::{Either, select};
 use journals::{Journaling, Member};
+use news::NewsDesk;
 use responder::Responder;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
@@ -124,8 +127,9 @@ pub struct Shard {
     sweeping: Cell<bool>,
     stopping: Cell<bool>,
     stopped: Notify,
-    /// Log directories whose failure has been said.
-    failed_dirs: RefCell<HashSet<u16>>,
+    /// Log directories that are offline until the process starts again.
+    failed_dirs: RefCell<BTreeSet<LogDirIndex>>,
+    news: NewsDesk,
     myself: Weak<Self>,
 }
 
@@ -153,6 +157,7 @@ impl Shard {
             stopping: Cell::new(false),
             stopped: Notify::new(),
             failed_dirs: RefCell::default(),
+            news: NewsDesk::default(),
             myself: myself.clone(),
             settings,
         });
@@ -206,6 +211,11 @@ impl Shard {
             Request::Cleaner(settings) => {
                 self.cleaner.reconfigure(settings);
                 responder.reply(Reply::Cleaner);
+            }
+            Request::News => self.news.wanted(responder),
+            Request::FailLogDir(log_dir) => {
+                self.take_offline(log_dir);
+                responder.reply(Reply::FailLogDir);
             }
             Request::Shutdown => self.shutdown(responder),
         }

@@ -23,6 +23,7 @@ mod groups;
 mod harness;
 mod hostile;
 mod kill_nine;
+mod log_dirs;
 mod pipelining;
 mod producing;
 mod rdkafka_client;

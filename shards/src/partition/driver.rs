@@ -373,6 +373,14 @@ impl Replica {
         self.step(host, input);
     }
 
+    /// Its log directory failed: whatever waits is answered with KAFKA_STORAGE_ERROR, and nothing more is begun.
+    pub fn abandon(self: &Rc<Self>, host: &Rc<dyn Host>) {
+        self.log.borrow_mut().abandon();
+        self.failure.borrow_mut().get_or_insert_with(StorageError::elsewhere);
+        self.step(host, Input::StorageFailed);
+        self.step(host, Input::Close(Unavailable::Storage));
+    }
+
     fn say_offline(&self, host: &Rc<dyn Host>) {
         let failure = self.failure.borrow().clone();
         host.went_offline(&self.home, &failure.expect("a failure came before going offline"));

@@ -5,7 +5,7 @@ use super::Shard;
 use super::responder::Responder;
 use crate::error::{ChangeError, Unavailable};
 use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, TAIL_SHARE};
-use crate::log::{self, Log, Opening, names, partition_metadata};
+use crate::log::{self, Log, OpenError, Opening, StorageError, names, partition_metadata};
 use crate::message::{LogDirIndex, OpenPartition, PartitionChange, Reply};
 use crate::partition::Input;
 use crate::partition::driver::{Home, Replica};
@@ -13,7 +13,7 @@ use crate::runtime::{self, Class, Directory, Instant};
 use crate::types::{ShardId, TopicId, TopicPartition};
 use futures_util::stream::{self, StreamExt};
 use std::cell::Cell;
-use std::fmt::Display;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,8 +21,9 @@ use std::time::Duration;
 pub(super) enum Slot {
     Opening,
     Open(Rc<Replica>),
-    /// Its log could not be opened; said when it was tried.
-    Failed(Home),
+    /// Its log could not be opened, said when it was tried; or its log directory failed. None where nobody knows where
+    /// it lies.
+    Failed(Option<Home>),
 }
 
 impl Slot {
@@ -84,10 +85,11 @@ impl Shard {
                 Ok(())
             }
             PartitionChange::Delete { partition } => self.delete(*partition).await,
-            PartitionChange::Discard { log_dir, name } => {
-                self.remove_later(self.log_dir(*log_dir)?.clone(), name.clone(), Duration::ZERO);
+            PartitionChange::Absent { partition } => {
+                self.slots.borrow_mut().insert(*partition, Slot::Failed(None));
                 Ok(())
             }
+            PartitionChange::Discard { log_dir, name } => self.discard(*log_dir, name).await,
         }
     }
 
@@ -111,22 +113,34 @@ impl Shard {
             log_dir: open.log_dir,
             directory: names::directory(&open.topic, open.partition.partition),
         };
-        let opened = self.open_log(open, &home).await;
+        let opened = match self.is_offline(open.log_dir) {
+            true => Err(ChangeError::Storage("its log directory failed".into())),
+            false => self.open_log(open, &home).await,
+        };
         if !open.clean {
             self.recovery.opened(self.settings.id);
         }
         if opened.is_err() {
             self.keep_leftovers(open);
         }
-        let (slot, result) = match opened {
-            Ok(log) => (Slot::Open(Rc::new(Replica::new(home, open.leader_epoch, log))), Ok(())),
+        match opened {
+            Ok(log) => {
+                let replica = Rc::new(Replica::new(home, open.leader_epoch, log));
+                self.slots.borrow_mut().insert(open.partition, Slot::Open(replica.clone()));
+                if self.is_offline(open.log_dir) {
+                    self.give_up(&replica);
+                }
+                Ok(())
+            }
             Err(error) => {
                 tracing::error!("{} does not open: {error}", home.directory);
-                (Slot::Failed(home), Err(error))
+                if let ChangeError::LogDir(cause) = &error {
+                    self.log_dir_failed(open.log_dir, format!("{}: {cause}", home.directory));
+                }
+                self.slots.borrow_mut().insert(open.partition, Slot::Failed(Some(home)));
+                Err(error)
             }
-        };
-        self.slots.borrow_mut().insert(open.partition, slot);
-        result
+        }
     }
 
     async fn open_log(&self, open: &OpenPartition, home: &Home) -> Result<Log, ChangeError> {
@@ -138,7 +152,7 @@ impl Shard {
             log_start: open.log_start,
             now: runtime::wall_clock(),
         };
-        let log = Log::open(directory, open.config.clone(), how).await.map_err(storage)?;
+        let log = Log::open(directory, open.config.clone(), how).await.map_err(unopened)?;
         let mut log = self.restore(open, log).await?;
         log.set_read_ahead(self.read_ahead.clone());
         log.set_tail_share(self.settings.tail_bytes_max / TAIL_SHARE);
@@ -152,8 +166,8 @@ impl Shard {
         self.tails.borrow_mut().removed(partition);
         self.cleaner.forget(partition);
         let (home, delay_ms) = match slot {
-            Slot::Opening => return Ok(()),
-            Slot::Failed(home) => (home, 0),
+            Slot::Opening | Slot::Failed(None) => return Ok(()),
+            Slot::Failed(Some(home)) => (home, 0),
             Slot::Open(replica) => {
                 replica.close(&self.host(), Unavailable::UnknownPartition).await;
                 self.journaling(replica.home().log_dir).journal.forget(partition);
@@ -163,9 +177,19 @@ impl Shard {
             }
         };
         let log_dir = self.log_dir(home.log_dir)?;
-        let unique = u128::from(runtime::random_u64()) << 64 | u128::from(runtime::random_u64());
-        let name = log::retire(log_dir, &home.topic, partition.partition, unique).await.map_err(storage)?;
+        let name = log::retire(log_dir, &home.topic, partition.partition, unique()).await.map_err(lost)?;
         self.remove_later(log_dir.clone(), name, Duration::from_millis(delay_ms));
+        Ok(())
+    }
+
+    /// A directory that has not been renamed for deletion yet is first, so that its name is free.
+    async fn discard(&self, log_dir: LogDirIndex, name: &str) -> Result<(), ChangeError> {
+        let parent = self.log_dir(log_dir)?;
+        let mut doomed = name.to_owned();
+        if let Some((topic, partition)) = names::parse_directory(name) {
+            doomed = log::retire(parent, topic, partition, unique()).await.map_err(lost)?;
+        }
+        self.remove_later(parent.clone(), doomed, Duration::ZERO);
         Ok(())
     }
 
@@ -214,8 +238,8 @@ fn is_open(change: &PartitionChange) -> bool {
 /// The partition's directory, new or its own; what lies there of another topic of that name is put aside.
 async fn own_directory(log_dir: &Directory, home: &Home) -> Result<Directory, ChangeError> {
     let name = &home.directory;
-    let mut directory = log_dir.create_dir(name).await.map_err(storage)?;
-    let written = match partition_metadata::read_topic_id(&directory).await.map_err(storage)? {
+    let mut directory = log_dir.create_dir(name).await.map_err(refused)?;
+    let written = match partition_metadata::read_topic_id(&directory).await.map_err(lost)? {
         Some(Ok(topic)) => Some(topic),
         Some(Err(malformed)) => return Err(ChangeError::Storage(format!("{name}/partition.metadata: {malformed}"))),
         None => None,
@@ -224,8 +248,8 @@ async fn own_directory(log_dir: &Directory, home: &Home) -> Result<Directory, Ch
         directory = put_aside(log_dir, home, other).await?;
     }
     if written != Some(home.partition.topic) {
-        partition_metadata::write_topic_id(&directory, home.partition.topic).await.map_err(storage)?;
-        log_dir.sync().await.map_err(storage)?;
+        partition_metadata::write_topic_id(&directory, home.partition.topic).await.map_err(lost)?;
+        log_dir.sync().await.map_err(refused)?;
     }
     Ok(directory)
 }
@@ -235,10 +259,30 @@ async fn put_aside(log_dir: &Directory, home: &Home, other: TopicId) -> Result<D
     let name = &home.directory;
     let stray = format!("{name}.{}-stray", other.0.simple());
     tracing::warn!("{name} belongs to topic id {other}, which is no longer this topic's: renamed to {stray}");
-    log_dir.rename(name, &stray).await.map_err(storage)?;
-    log_dir.create_dir(name).await.map_err(storage)
+    log_dir.rename(name, &stray).await.map_err(refused)?;
+    log_dir.create_dir(name).await.map_err(refused)
 }
 
-fn storage(error: impl Display) -> ChangeError {
-    ChangeError::Storage(error.to_string())
+/// For the name of a directory.
+pub(super) fn unique() -> u128 {
+    u128::from(runtime::random_u64()) << 64 | u128::from(runtime::random_u64())
+}
+
+fn unopened(error: OpenError) -> ChangeError {
+    match error {
+        OpenError::Storage(error) => lost(error),
+        OpenError::OldFormat { .. } => ChangeError::Storage(error.to_string()),
+    }
+}
+
+pub(super) fn lost(error: StorageError) -> ChangeError {
+    match error.is_of_disk() {
+        true => ChangeError::LogDir(error.to_string()),
+        false => ChangeError::Storage(error.to_string()),
+    }
+}
+
+/// Of a directory's own calls.
+fn refused(error: io::Error) -> ChangeError {
+    ChangeError::LogDir(error.to_string())
 }

@@ -19,6 +19,7 @@ impl Shard {
         self.stopping.set(true);
         self.cancel_all_waits();
         self.deadline.notify_all();
+        self.news.close();
         runtime::spawn_in(Class::Control, self.clone().close_all(responder));
     }
 
