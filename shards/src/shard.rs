@@ -10,6 +10,7 @@ mod cleaner;
 mod deadlines;
 mod journals;
 mod lookup;
+mod moves;
 mod news;
 mod offline;
 mod read;
@@ -28,7 +29,7 @@ use crate::journal::{self, Journal, Leftovers, Reader};
 use crate::limits;
 use crate::log::ReadAhead;
 use crate::mailbox::Port;
-use crate::message::{CleanerSettings, LogDirIndex, PartitionChange, Reply, Request};
+use crate::message::{CleanerSettings, LogDirIndex, PartitionChange, PartitionCheckpoint, Reply, Request};
 use crate::partition::driver::{Host, Replica};
 use crate::runtime::sync::Notify;
 use crate::runtime::{self, Class, Directory};
@@ -38,10 +39,11 @@ use change::{Recovery, Slot};
 use cleaner::Cleaner;
 use futures_util::future::{Either, select};
 use journals::{Journaling, Member};
+use moves::Moves;
 use news::NewsDesk;
 use responder::Responder;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
@@ -129,7 +131,10 @@ pub struct Shard {
     stopped: Notify,
     /// Log directories that are offline until the process starts again.
     failed_dirs: RefCell<BTreeSet<LogDirIndex>>,
+    /// Partitions that are not served, in log directories that are: those must not be marked clean.
+    unsound: RefCell<BTreeMap<TopicPartition, PartitionCheckpoint>>,
     news: NewsDesk,
+    moves: Moves,
     myself: Weak<Self>,
 }
 
@@ -157,7 +162,9 @@ impl Shard {
             stopping: Cell::new(false),
             stopped: Notify::new(),
             failed_dirs: RefCell::default(),
+            unsound: RefCell::default(),
             news: NewsDesk::default(),
+            moves: Moves::default(),
             myself: myself.clone(),
             settings,
         });
@@ -213,6 +220,13 @@ impl Shard {
                 responder.reply(Reply::Cleaner);
             }
             Request::News => self.news.wanted(responder),
+            Request::Move(parts) => {
+                responder.reply(Reply::Move(parts.iter().map(|part| self.move_partition(part)).collect()));
+            }
+            Request::Assigned { partition, is_recorded } => {
+                self.assigned(partition, is_recorded);
+                responder.reply(Reply::Assigned);
+            }
             Request::FailLogDir(log_dir) => {
                 self.take_offline(log_dir);
                 responder.reply(Reply::FailLogDir);

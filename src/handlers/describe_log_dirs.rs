@@ -77,7 +77,18 @@ fn wanted(image: &Image, request: &DescribeLogDirsRequest) -> Vec<TopicPartition
 
 fn result(row: &LogDirRow, described: &[Description], space: Space) -> DescribeLogDirsResult {
     let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-    for description in described.iter().filter(|description| Some(description.log_dir) == row.index) {
+    for description in described {
+        if let Some(future) = description.future.filter(|future| Some(future.log_dir) == row.index) {
+            topics.entry(&description.topic).or_default().push(DescribeLogDirsPartition {
+                partition_index: description.partition.partition.0,
+                partition_size: signed(future.size),
+                offset_lag: future.lag,
+                is_future_key: true,
+            });
+        }
+        if Some(description.log_dir) != row.index {
+            continue;
+        }
         topics.entry(&description.topic).or_default().push(DescribeLogDirsPartition {
             partition_index: description.partition.partition.0,
             partition_size: signed(description.size),

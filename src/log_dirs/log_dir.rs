@@ -131,8 +131,11 @@ impl LogDirs {
             ..Home::default()
         };
         match is_whole {
-            // Checkpoints do not speak of what was on its way; it was closed in order before the controller was told.
-            false => home,
+            // Its own checkpoints do not speak of what was on its way; it was closed in order before the controller was told.
+            false => {
+                let log_start = holders.iter().map(|holder| self.dirs[*holder].log_starts.get(key)).max();
+                Home { is_clean: true, log_start: log_start.unwrap_or_default(), ..home }
+            }
             true => Home {
                 is_clean: dir.is_clean,
                 recovery_point: dir.recovery_points.get(key),

@@ -1,13 +1,13 @@
 //! Tells the controller in which log directory each replica of this broker lies (KIP-858), where it does not know yet.
 
 use crate::controller::{Controller, ControllerReply, ControllerRequest};
-use odradek_protocol::error::ErrorCode;
-use odradek_protocol::messages::AssignReplicasToDirsRequest;
 use odradek_protocol::messages::assign_replicas_to_dirs_request::{DirectoryData, PartitionData, TopicData};
-use odradek_shards::runtime::{self, sync::Notify};
+use odradek_protocol::messages::{AssignReplicasToDirsRequest, AssignReplicasToDirsResponse};
+use odradek_shards::runtime;
+use odradek_shards::runtime::sync::{Notify, Receiver, Sender, oneshot};
 use odradek_shards::types::{NodeId, TopicPartition};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 use tracing::warn;
@@ -21,8 +21,14 @@ const RETRY: Duration = Duration::from_millis(100);
 pub struct Assignments {
     controller: Controller,
     node: NodeId,
-    untold: RefCell<BTreeMap<TopicPartition, Uuid>>,
+    untold: RefCell<BTreeMap<TopicPartition, Word>>,
     more: Notify,
+}
+
+struct Word {
+    directory: Uuid,
+    /// Hears whether it is recorded; never without certainty.
+    told: Option<Sender<bool>>,
 }
 
 impl Assignments {
@@ -32,7 +38,18 @@ impl Assignments {
 
     /// The replica lies in this directory. A later word about it replaces this one.
     pub fn add(&self, partition: TopicPartition, directory: Uuid) {
-        self.untold.borrow_mut().insert(partition, directory);
+        self.put(partition, Word { directory, told: None });
+    }
+
+    /// The same, and who waits hears what became of it.
+    pub fn ask(&self, partition: TopicPartition, directory: Uuid) -> Receiver<bool> {
+        let (sender, told) = oneshot();
+        self.put(partition, Word { directory, told: Some(sender) });
+        told
+    }
+
+    fn put(&self, partition: TopicPartition, word: Word) {
+        self.untold.borrow_mut().insert(partition, word);
         self.more.notify_all();
     }
 
@@ -40,54 +57,40 @@ impl Assignments {
     pub async fn run(self: Rc<Self>, epoch: i64) {
         loop {
             let more = self.more.notified();
-            let batch: Vec<_> =
-                self.untold.borrow().iter().take(PARTITIONS_MAX).map(|(partition, dir)| (*partition, *dir)).collect();
+            let batch: Vec<_> = {
+                let untold = self.untold.borrow();
+                untold.iter().take(PARTITIONS_MAX).map(|(partition, word)| (*partition, word.directory)).collect()
+            };
             if batch.is_empty() {
                 more.await;
                 continue;
             }
-            match self.tell(epoch, &batch).await {
-                Ok(()) => self.told(&batch),
-                Err(error) => {
-                    warn!("the controller was not told where {} replicas lie: {}", batch.len(), error.name());
+            let request = request(self.node, epoch, &batch);
+            match self.controller.call(ControllerRequest::AssignReplicasToDirs(request)).await {
+                ControllerReply::AssignReplicasToDirs(reply) if reply.error_code == 0 => self.told(&batch, &reply),
+                _ => {
+                    warn!("the controller does not say yet that it knows where {} replicas lie", batch.len());
                     runtime::sleep(RETRY).await;
                 }
             }
         }
     }
 
-    fn told(&self, batch: &[(TopicPartition, Uuid)]) {
-        let mut untold = self.untold.borrow_mut();
-        for (partition, directory) in batch {
-            if untold.get(partition) == Some(directory) {
-                untold.remove(partition);
-            }
-        }
-    }
-
     /// What single partitions are refused for is no longer true of them: they are gone.
-    async fn tell(&self, epoch: i64, batch: &[(TopicPartition, Uuid)]) -> Result<(), ErrorCode> {
-        let request = request(self.node, epoch, batch);
-        match self.controller.call(ControllerRequest::AssignReplicasToDirs(request)).await {
-            ControllerReply::AssignReplicasToDirs(reply) if reply.error_code == 0 => Ok(()),
-            ControllerReply::AssignReplicasToDirs(reply) => Err(ErrorCode::from_code(reply.error_code)),
-            _ => Err(ErrorCode::NotController),
-        }
-    }
-
-    /// Tells of one partition now.
-    ///
-    /// # Errors
-    /// The controller's, and nothing was recorded.
-    pub async fn tell_one(&self, epoch: i64, partition: TopicPartition, directory: Uuid) -> Result<(), ErrorCode> {
-        let request = request(self.node, epoch, &[(partition, directory)]);
-        match self.controller.call(ControllerRequest::AssignReplicasToDirs(request)).await {
-            ControllerReply::AssignReplicasToDirs(reply) => {
-                let of_partition = reply.directories.iter().flat_map(|dir| &dir.topics).flat_map(|t| &t.partitions);
-                let codes = std::iter::once(reply.error_code).chain(of_partition.map(|partition| partition.error_code));
-                codes.filter(|code| *code != 0).map(ErrorCode::from_code).next().map_or(Ok(()), Err)
+    fn told(&self, batch: &[(TopicPartition, Uuid)], reply: &AssignReplicasToDirsResponse) {
+        let topics = reply.directories.iter().flat_map(|directory| &directory.topics);
+        let refused: BTreeSet<_> = topics
+            .flat_map(|topic| topic.partitions.iter().map(move |partition| (topic.topic_id, partition)))
+            .filter(|(_, partition)| partition.error_code != 0)
+            .map(|(topic, partition)| (topic, partition.partition_index))
+            .collect();
+        for (partition, directory) in batch {
+            let mut untold = self.untold.borrow_mut();
+            if untold.get(partition).is_some_and(|word| word.directory == *directory)
+                && let Some(told) = untold.remove(partition).and_then(|word| word.told)
+            {
+                let _ = told.send(!refused.contains(&(partition.topic.0, partition.partition.0)));
             }
-            _ => Err(ErrorCode::NotController),
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use super::log_dir_watch::LogDirWatch;
 use crate::log_dirs::{Checkpoint, mark_clean, write_checkpoints};
+use futures_util::future::select;
 use odradek_shards::Shards;
 use odradek_shards::message::{LogDirIndex, PartitionCheckpoint, Reply, Request};
 use odradek_shards::runtime::{self, Directory};
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tracing::warn;
@@ -24,10 +26,10 @@ impl Checkpoints {
         Rc::new(Self { shards, dirs, watch, written: RefCell::default() })
     }
 
-    /// Writes every `interval`, as long as the shard runs.
+    /// Writes every `interval`, and when a partition has moved, as long as the shard runs.
     pub async fn run(self: Rc<Self>, interval: Duration) {
         loop {
-            runtime::sleep(interval).await;
+            drop(select(pin!(runtime::sleep(interval)), pin!(self.watch.moves())).await);
             let told = self.ask(|| Request::Checkpoint).await;
             self.write(&told).await;
         }

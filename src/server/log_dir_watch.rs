@@ -8,13 +8,13 @@ use super::registration::Registration;
 use crate::log_dirs::LogDirTable;
 use odradek_shards::Shards;
 use odradek_shards::message::{LogDirIndex, News, Reply, Request};
-use odradek_shards::runtime::sync::{Receiver, Sender, oneshot};
+use odradek_shards::runtime::sync::{Notify, Receiver, Sender, oneshot};
 use odradek_shards::runtime::{self, Class};
-use odradek_shards::types::ShardId;
+use odradek_shards::types::{ShardId, TopicPartition};
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 /// Shard 0's ear at the shards.
@@ -27,6 +27,7 @@ pub struct LogDirWatch {
     /// There once the broker is registered.
     registration: OnceCell<Rc<Registration>>,
     fatal: RefCell<Option<Sender<StartError>>>,
+    moved: Notify,
 }
 
 impl LogDirWatch {
@@ -40,7 +41,8 @@ impl LogDirWatch {
     ) -> (Rc<Self>, Receiver<StartError>) {
         let (fatal, end) = oneshot();
         let (registration, fatal) = (OnceCell::new(), RefCell::new(Some(fatal)));
-        (Rc::new(Self { shards, table, metadata, publication, assignments, registration, fatal }), end)
+        let moved = Notify::new();
+        (Rc::new(Self { shards, table, metadata, publication, assignments, registration, fatal, moved }), end)
     }
 
     /// Listens to every shard until it ends.
@@ -60,9 +62,30 @@ impl LogDirWatch {
             self.shards.credit().await;
             match self.shards.call(shard, Request::News).await {
                 Reply::News(News::LogDirFailed { log_dir, cause }) => self.failed(log_dir, &cause),
+                Reply::News(News::Assign { partition, log_dir }) => {
+                    runtime::spawn_in(Class::Control, self.clone().assign(shard, partition, log_dir));
+                }
+                Reply::News(News::Moved { partition, topic, log_dir }) => {
+                    info!("{topic}-{} lies in {} now", partition.partition, self.table.row(log_dir).path.display());
+                    self.publication.moved(&topic, partition.partition, usize::from(log_dir.0));
+                    self.moved.notify_all();
+                }
                 _ => return,
             }
         }
+    }
+
+    /// A partition goes there as soon as the controller has recorded it.
+    async fn assign(self: Rc<Self>, shard: ShardId, partition: TopicPartition, log_dir: LogDirIndex) {
+        let told = self.assignments.ask(partition, self.table.row(log_dir).directory_id);
+        let Ok(is_recorded) = told.await else { return };
+        self.shards.credit().await;
+        self.shards.call(shard, Request::Assigned { partition, is_recorded }).await;
+    }
+
+    /// A partition has moved: the checkpoint files should say so soon.
+    pub fn moves(&self) -> impl Future<Output = ()> + '_ {
+        self.moved.notified()
     }
 
     /// To be called by whoever sees a directory fail.
@@ -110,10 +133,6 @@ impl LogDirWatch {
     /// By index in `LogDirs::dirs`.
     pub fn is_online(&self, index: usize) -> bool {
         self.table.row(LogDirIndex(u16::try_from(index).expect("log.dirs names few directories"))).is_online()
-    }
-
-    pub fn assignments(&self) -> &Rc<Assignments> {
-        &self.assignments
     }
 }
 

@@ -10,7 +10,7 @@ use odradek_shards::Shards;
 use odradek_shards::log::LogConfig;
 use odradek_shards::message::{LogDirIndex, OpenPartition, PartitionChange, Reply, Request};
 use odradek_shards::runtime::sync::Notify;
-use odradek_shards::types::{NodeId, ShardId, TopicPartition};
+use odradek_shards::types::{NodeId, PartitionIndex, ShardId, TopicPartition};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -88,6 +88,11 @@ impl Publication {
     /// No partition is placed there any more.
     pub fn log_dir_failed(&self, index: usize) {
         self.log_dirs.borrow_mut().fail(index);
+    }
+
+    /// The partition has moved there.
+    pub fn moved(&self, topic: &str, partition: PartitionIndex, index: usize) {
+        self.log_dirs.borrow_mut().moved(topic, partition, index);
     }
 
     /// How many partitions are here.
@@ -179,6 +184,8 @@ impl Publication {
             recovery_point: home.recovery_point,
             log_start: home.log_start,
             cleaned: home.cleaned,
+            promote: home.promote,
+            future: home.future.map(|(index, name)| (log_dir(index), name)),
         };
         self.add(changes, partition, PartitionChange::Open(open));
     }

@@ -4,9 +4,10 @@ use crate::batches::{batch, fetch, produce, records};
 use crate::harness::Broker;
 use crate::wire::Wire;
 use odradek_protocol::error::ErrorCode;
+use odradek_protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
 use odradek_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use odradek_protocol::messages::metadata_response::MetadataResponsePartition;
-use odradek_protocol::messages::{DescribeLogDirsRequest, MetadataRequest};
+use odradek_protocol::messages::{AlterReplicaLogDirsRequest, DescribeLogDirsRequest, MetadataRequest};
 use odradek_shards::record::Codec;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -233,4 +234,74 @@ fn the_broker_ends_when_the_metadata_logs_directory_fails() {
         broker.log()
     );
     drop(broker);
+}
+
+fn alter(wire: &mut Wire, path: &str, topic: &str, partition: i32) -> i16 {
+    let topics = vec![AlterReplicaLogDirTopic { name: topic.into(), partitions: vec![partition] }];
+    let dirs = vec![AlterReplicaLogDir { path: path.into(), topics }];
+    let response = wire.call(2, &AlterReplicaLogDirsRequest { dirs });
+    assert_eq!(response.results[0].topic_name.as_str(), topic);
+    response.results[0].partitions[0].error_code
+}
+
+fn wait_until_in(wire: &mut Wire, end: &str, partition: i32) {
+    let since = Instant::now();
+    while !partitions(&describe(wire), end, "t").contains(&partition) || !is_settled(&describe(wire)) {
+        assert!(since.elapsed() < Duration::from_secs(20), "{partition} does not come to {end}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn is_settled(dirs: &[DescribeLogDirsResult]) -> bool {
+    !dirs.iter().flat_map(|dir| &dir.topics).flat_map(|topic| &topic.partitions).any(|one| one.is_future_key)
+}
+
+#[test]
+fn a_partition_moves_under_load_and_stays_where_it_is_over_a_crash() {
+    let mut broker = Broker::start_with(&[TWO]);
+    broker.create_topic("t", 2);
+    let (mut wire, mut other) = (broker.connect(), broker.connect());
+    let paths = ["a", "b"].map(|name| broker.data().join(name).display().to_string());
+    let mut count = 0;
+    for turn in 0..6 {
+        let before = count;
+        assert_eq!(alter(&mut other, &paths[turn % 2], "t", 0), 0);
+        while count < before + 200 {
+            let told = produce(&mut wire, "t", 0, batch(Codec::None, &[&count.to_string()]));
+            assert_eq!((told.error_code, told.base_offset), (0, count));
+            count += 1;
+        }
+        wait_until_in(&mut other, ["/a", "/b"][turn % 2], 0);
+    }
+    broker.kill();
+    broker.restart();
+    let mut wire = broker.connect();
+    assert!(partitions(&describe(&mut wire), "/b", "t").contains(&0));
+    let mut found = Vec::new();
+    while (found.len() as i64) < count {
+        found.extend(records(&fetch(&mut wire, "t", 0, found.len() as i64)));
+    }
+    assert_eq!(found, (0..count).map(|number| (number, number.to_string())).collect::<Vec<_>>());
+}
+
+/// Kafka 4.3.1's answers.
+#[test]
+fn moves_that_cannot_be_are_refused_with_their_code() {
+    let mut broker = Broker::start_with(&[TWO]);
+    broker.create_topic("t", 2);
+    let mut wire = broker.connect();
+    let paths = ["a", "b"].map(|name| broker.data().join(name).display().to_string());
+    assert_eq!(alter(&mut wire, "/nowhere", "t", 0), ErrorCode::LogDirNotFound.code());
+    assert_eq!(alter(&mut wire, &paths[0], "unknown", 0), ErrorCode::UnknownTopicOrPartition.code());
+    assert_eq!(alter(&mut wire, &paths[0], "t", 7), ErrorCode::UnknownTopicOrPartition.code());
+    let dirs = describe(&mut wire);
+    let [here, gone] = ["/a", "/b"].map(|end| partitions(&dirs, end, "t")[0]);
+    assert_eq!(alter(&mut wire, &paths[0], "t", here), 0, "it is there already");
+    broker.stop();
+    fs::rename(&paths[1], broker.data().join("away")).unwrap();
+    fs::write(&paths[1], "").unwrap();
+    broker.restart();
+    let mut wire = broker.connect();
+    assert_eq!(alter(&mut wire, &paths[1], "t", here), STORAGE);
+    assert_eq!(alter(&mut wire, &paths[0], "t", gone), ErrorCode::ReplicaNotAvailable.code());
 }

@@ -40,6 +40,11 @@ impl StorageError {
     }
 }
 
+/// What a log's caller met while it was `doing` something for it.
+pub fn storage_error(doing: &'static str, error: &io::Error) -> StorageError {
+    StorageError::new(doing, error)
+}
+
 /// Adds to an I/O error what was being done.
 pub(super) trait Doing<T> {
     fn doing(self, what: &'static str) -> Result<T, StorageError>;

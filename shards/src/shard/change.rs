@@ -6,11 +6,11 @@ use super::responder::Responder;
 use crate::error::{ChangeError, Unavailable};
 use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, TAIL_SHARE};
 use crate::log::{self, Log, OpenError, Opening, StorageError, names, partition_metadata};
-use crate::message::{LogDirIndex, OpenPartition, PartitionChange, Reply};
+use crate::message::{LogDirIndex, OpenPartition, PartitionChange, PartitionCheckpoint, Reply};
 use crate::partition::Input;
 use crate::partition::driver::{Home, Replica};
 use crate::runtime::{self, Class, Directory, Instant};
-use crate::types::{ShardId, TopicId, TopicPartition};
+use crate::types::{Offset, ShardId, TopicId, TopicPartition};
 use futures_util::stream::{self, StreamExt};
 use std::cell::Cell;
 use std::io;
@@ -97,7 +97,7 @@ impl Shard {
         self.replica(partition).map_err(|_| ChangeError::UnknownPartition)
     }
 
-    fn log_dir(&self, index: LogDirIndex) -> Result<&Directory, ChangeError> {
+    pub(super) fn log_dir(&self, index: LogDirIndex) -> Result<&Directory, ChangeError> {
         let missing = || ChangeError::Storage(format!("there is no log directory {}", index.0));
         self.settings.log_dirs.get(usize::from(index.0)).ok_or_else(missing)
     }
@@ -129,6 +129,8 @@ impl Shard {
                 self.slots.borrow_mut().insert(open.partition, Slot::Open(replica.clone()));
                 if self.is_offline(open.log_dir) {
                     self.give_up(&replica);
+                } else if let Some((to, name)) = &open.future {
+                    self.begin_move(&replica, *to, name.clone());
                 }
                 Ok(())
             }
@@ -138,6 +140,7 @@ impl Shard {
                     self.log_dir_failed(open.log_dir, format!("{}: {cause}", home.directory));
                 }
                 self.slots.borrow_mut().insert(open.partition, Slot::Failed(Some(home)));
+                self.unsound.borrow_mut().insert(open.partition, unopened_checkpoint(open));
                 Err(error)
             }
         }
@@ -145,6 +148,10 @@ impl Shard {
 
     async fn open_log(&self, open: &OpenPartition, home: &Home) -> Result<Log, ChangeError> {
         let log_dir = self.log_dir(open.log_dir)?;
+        if let Some(name) = &open.promote {
+            log_dir.rename(name, &home.directory).await.map_err(refused)?;
+            log_dir.sync().await.map_err(refused)?;
+        }
         let directory = own_directory(log_dir, home).await?;
         let how = Opening {
             clean: open.clean,
@@ -164,6 +171,7 @@ impl Shard {
     async fn delete(&self, partition: TopicPartition) -> Result<(), ChangeError> {
         let slot = self.slots.borrow_mut().remove(&partition).ok_or(ChangeError::UnknownPartition)?;
         self.tails.borrow_mut().removed(partition);
+        self.unsound.borrow_mut().remove(&partition);
         self.cleaner.forget(partition);
         let (home, delay_ms) = match slot {
             Slot::Opening | Slot::Failed(None) => return Ok(()),
@@ -194,7 +202,7 @@ impl Shard {
     }
 
     /// When the process stops earlier, the next start finds the directory by its name and discards it.
-    fn remove_later(&self, log_dir: Directory, name: String, delay: Duration) {
+    pub(super) fn remove_later(&self, log_dir: Directory, name: String, delay: Duration) {
         runtime::spawn_in(Class::Background, async move {
             runtime::sleep(delay).await;
             if let Err(error) = log::discard(&log_dir, &name).await {
@@ -261,6 +269,20 @@ async fn put_aside(log_dir: &Directory, home: &Home, other: TopicId) -> Result<D
     tracing::warn!("{name} belongs to topic id {other}, which is no longer this topic's: renamed to {stray}");
     log_dir.rename(name, &stray).await.map_err(refused)?;
     log_dir.create_dir(name).await.map_err(refused)
+}
+
+/// What the checkpoint files said of a log that did not open, to be said again.
+fn unopened_checkpoint(open: &OpenPartition) -> PartitionCheckpoint {
+    PartitionCheckpoint {
+        partition: open.partition,
+        topic: open.topic.clone(),
+        log_dir: open.log_dir,
+        recovery_point: open.recovery_point,
+        log_start_offset: open.log_start,
+        high_watermark: open.recovery_point,
+        cleaned: (open.cleaned > Offset::ZERO).then_some(open.cleaned),
+        sound: false,
+    }
 }
 
 /// For the name of a directory.

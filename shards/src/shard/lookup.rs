@@ -95,7 +95,9 @@ impl Shard {
             None => self.replicas(),
             Some(which) => which.into_iter().filter_map(|partition| self.replica(partition).ok()).collect(),
         };
-        Reply::Describe(replicas.iter().map(|replica| replica.describe()).collect::<Vec<Description>>())
+        let describe =
+            |replica: &Rc<Replica>| Description { future: self.describe_future(replica), ..replica.describe() };
+        Reply::Describe(replicas.iter().map(describe).collect())
     }
 }
 

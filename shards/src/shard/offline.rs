@@ -3,7 +3,7 @@
 
 use super::Shard;
 use super::change::Slot;
-use crate::message::{LogDirIndex, News};
+use crate::message::{LogDirIndex, News, PartitionCheckpoint};
 use crate::partition::driver::Replica;
 use std::rc::Rc;
 
@@ -22,6 +22,7 @@ impl Shard {
             let mut lost = self.replicas();
             lost.retain(|replica| replica.home().log_dir == log_dir);
             lost.sort_by_key(|replica| replica.home().partition);
+            self.suspend_moves(|to| to == log_dir);
             lost.iter().for_each(|replica| self.give_up(replica));
         }
         first
@@ -31,9 +32,17 @@ impl Shard {
         self.failed_dirs.borrow().contains(&log_dir)
     }
 
+    pub(super) fn unsound_checkpoints(&self) -> Vec<PartitionCheckpoint> {
+        let unsound = self.unsound.borrow();
+        unsound.values().filter(|checkpoint| !self.is_offline(checkpoint.log_dir)).cloned().collect()
+    }
+
     /// Every request for the partition hears KAFKA_STORAGE_ERROR. What its journal has of it stays there.
     pub(super) fn give_up(&self, replica: &Rc<Replica>) {
         let home = replica.home();
+        if !self.is_offline(home.log_dir) {
+            self.unsound.borrow_mut().insert(home.partition, replica.checkpoint(false));
+        }
         self.slots.borrow_mut().insert(home.partition, Slot::Failed(Some(home.clone())));
         self.tails.borrow_mut().removed(home.partition);
         self.cleaner.forget(home.partition);

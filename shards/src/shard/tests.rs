@@ -13,7 +13,7 @@ use crate::record::{BatchBuilder, NewRecord, ValidBatch, batches};
 use crate::runtime::memory::{Disk, Operation};
 use crate::runtime::simulation::simulate;
 use crate::runtime::{self, now, sleep, spawn};
-use crate::types::{LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId};
+use crate::types::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -46,6 +46,8 @@ fn open_partition(partition: TopicPartition) -> OpenPartition {
         recovery_point: Offset::ZERO,
         log_start: Offset::ZERO,
         cleaned: Offset::ZERO,
+        promote: None,
+        future: None,
     }
 }
 
@@ -505,5 +507,6 @@ fn shards_ask_each_other_through_the_mesh() {
 }
 
 mod compacting;
+mod moving;
 mod offline;
 mod retaining;

@@ -209,6 +209,8 @@ impl Simulation {
             recovery_point: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.recovery_point),
             log_start: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.log_start_offset),
             cleaned: Offset::ZERO,
+            promote: None,
+            future: None,
         });
         match shard.submit_local(Request::Change(vec![open])).await {
             Reply::Change(results) => results.iter().all(Result::is_ok),
