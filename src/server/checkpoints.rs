@@ -29,7 +29,7 @@ impl Checkpoints {
     /// Writes every `interval`, and when a partition has moved, as long as the shard runs.
     pub async fn run(self: Rc<Self>, interval: Duration) {
         loop {
-            drop(select(pin!(runtime::sleep(interval)), pin!(self.watch.moves())).await);
+            select(pin!(runtime::sleep(interval)), pin!(self.watch.moves())).await;
             let told = self.ask(|| Request::Checkpoint).await;
             self.write(&told).await;
         }
