@@ -14,6 +14,7 @@ use odradek_protocol::primitives::Str;
 use odradek_shards::error::MoveError;
 use odradek_shards::message::{MovePart, Reply, Request};
 use odradek_shards::types::{PartitionIndex, TopicPartition};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 pub async fn handle(
@@ -22,14 +23,19 @@ pub async fn handle(
     request: AlterReplicaLogDirsRequest,
 ) -> AlterReplicaLogDirsResponse {
     let mut results: Vec<AlterReplicaLogDirTopicResult> = Vec::new();
+    let mut places = HashMap::new();
     let mut parts = PerShard::default();
     for (path, topic, index) in named(&request) {
         let part = part(&context.look(), &context.identity.log_dirs, path, topic, PartitionIndex(index));
         let error_code = part.as_ref().err().map_or(0, |error| error.code());
-        let place =
-            place(&mut results, topic, AlterReplicaLogDirPartitionResult { partition_index: index, error_code });
+        let at = *places.entry(topic).or_insert_with(|| {
+            results.push(AlterReplicaLogDirTopicResult { topic_name: topic.clone(), ..Default::default() });
+            results.len() - 1
+        });
+        let told = &mut results[at].partitions;
+        told.push(AlterReplicaLogDirPartitionResult { partition_index: index, error_code });
         if let Ok(part) = part {
-            parts.add(context.shards.owner(part.partition), place, part);
+            parts.add(context.shards.owner(part.partition), (at, told.len() - 1), part);
         }
     }
     let moved = parts.ask(&context.shards, Request::Move, |reply| match reply {
@@ -47,20 +53,6 @@ pub async fn handle(
 fn named(request: &AlterReplicaLogDirsRequest) -> impl Iterator<Item = (&Str, &Str, i32)> {
     let topics = request.dirs.iter().flat_map(|dir| dir.topics.iter().map(move |topic| (&dir.path, topic)));
     topics.flat_map(|(path, topic)| topic.partitions.iter().map(move |index| (path, &topic.name, *index)))
-}
-
-/// Adds the result under its topic, where topics stand once.
-fn place(
-    results: &mut Vec<AlterReplicaLogDirTopicResult>,
-    topic: &Str,
-    result: AlterReplicaLogDirPartitionResult,
-) -> (usize, usize) {
-    let at = results.iter().position(|known| known.topic_name == *topic).unwrap_or_else(|| {
-        results.push(AlterReplicaLogDirTopicResult { topic_name: topic.clone(), ..Default::default() });
-        results.len() - 1
-    });
-    results[at].partitions.push(result);
-    (at, results[at].partitions.len() - 1)
 }
 
 /// Kafka looks at the directory first.

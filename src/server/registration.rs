@@ -118,7 +118,7 @@ fn request(registrant: &Registrant<'_>) -> BrokerRegistrationRequest {
         port: *port,
         security_protocol: PLAINTEXT,
     });
-    let online = registrant.log_dirs.rows().filter(|row| row.is_online());
+    let online = registrant.log_dirs.rows().filter(|row| row.is_online() && row.holds_topics);
     let log_dirs = online.map(|row| row.directory_id);
     let features = SUPPORTED.iter().map(|(name, range)| Feature {
         name: (*name).into(),

@@ -38,6 +38,8 @@ pub(super) struct Move {
     /// Of the copy's directory in `to`.
     name: String,
     stage: Cell<Stage>,
+    /// Where the copy's end may be: what it has up to there, its original has too.
+    sure: Cell<Offset>,
     /// Of the copy, for those who ask.
     end: Cell<Offset>,
     size: Cell<u64>,
@@ -112,6 +114,7 @@ impl Shard {
             to,
             name,
             stage: Cell::new(Stage::Copying),
+            sure: Cell::new(replica.log().end_offset()),
             end: Cell::new(Offset::ZERO),
             size: Cell::default(),
             told: RefCell::default(),
@@ -242,9 +245,18 @@ impl Mover {
     async fn open_copy(&self) -> Result<Log, Interruption> {
         let dir = self.parent.create_dir(&self.moving.name).await.map_err(of_copy)?;
         let topic = self.replica.home().partition.topic;
+        match partition_metadata::read_topic_id(&dir).await.map_err(Interruption::Copy)? {
+            // Of another topic that had this name.
+            Some(written) if written != Ok(topic) => return Err(Interruption::Outrun),
+            Some(_) | None => {}
+        }
         partition_metadata::write_topic_id(&dir, topic).await.map_err(Interruption::Copy)?;
         self.parent.sync().await.map_err(of_copy)?;
         let log = self.open_log(dir.clone(), false, Offset::ZERO).await?;
+        if log.end_offset() > self.moving.sure.get() {
+            // Its original lost in a crash what the copy has.
+            return Err(Interruption::Outrun);
+        }
         let start = { self.replica.log().start_offset() };
         if log.end_offset() >= start && log.size() > 0 {
             return Ok(log);
@@ -286,7 +298,9 @@ impl Mover {
             }
             log::settle(log).await.map_err(Interruption::Copy)?;
             log.borrow_mut().shrink_tail(0);
-            self.moving.end.set(log.borrow().end_offset());
+            let end = log.borrow().end_offset();
+            self.moving.end.set(end);
+            self.moving.sure.set(self.moving.sure.get().max(end));
             self.moving.size.set(log.borrow().size());
             if bytes.len() < nearly {
                 return Ok(());

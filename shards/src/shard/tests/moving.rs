@@ -1,6 +1,6 @@
 use super::*;
 use crate::error::MoveError;
-use crate::log::{Durability, names};
+use crate::log::{self, Durability, Log, Opening, names};
 use crate::message::{Description, MovePart, News};
 use crate::runtime::random_u64;
 use std::cell::{Cell, RefCell};
@@ -382,4 +382,40 @@ async fn power_cuts(seed: u64) -> u32 {
     let shard = world.start().await;
     world.check(&shard).await;
     moves
+}
+
+#[test]
+fn a_copy_of_another_topic_or_with_more_than_its_original_is_begun_anew() {
+    for (topic, records) in [(8, 5), (7, 30)] {
+        simulate(38, async move {
+            let world = World::new(38);
+            let shard = world.start().await;
+            for number in 0..20 {
+                append_all(&shard, vec![part(0, numbered(number))]).await.remove(0).unwrap();
+            }
+            // What a crash, or a disk that was away for long, left in the other directory.
+            let root = Directory::memory(&world.disks[1]);
+            let name = names::future_directory("topic", PartitionIndex(0), 1).unwrap();
+            let dir = root.create_dir(&name).await.unwrap();
+            crate::log::partition_metadata::write_topic_id(&dir, TopicId(Uuid::from_u128(topic))).await.unwrap();
+            let how =
+                Opening { clean: false, recovery_point: Offset::ZERO, log_start: Offset::ZERO, now: Timestamp(1) };
+            let log = RefCell::new(Log::open(dir, Arc::default(), how).await.unwrap());
+            for _ in 0..records {
+                log.borrow_mut().append(&batch(10), LeaderEpoch(3), Timestamp(1)).unwrap();
+            }
+            log::close(&log).await.unwrap();
+            root.sync().await.unwrap();
+            shard.submit_local(Request::Shutdown).await;
+            world.cut();
+            let shard = world.start().await;
+            // More than the copy has, before anybody looks at it.
+            for number in 20..40 {
+                append_all(&shard, vec![part(0, numbered(number))]).await.remove(0).unwrap();
+            }
+            world.acknowledged.set(40);
+            moved(&shard, 1).await;
+            world.check(&shard).await;
+        });
+    }
 }

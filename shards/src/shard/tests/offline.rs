@@ -1,4 +1,5 @@
 use super::*;
+use crate::log::Durability;
 use crate::message::News;
 
 const REFUSED: AppendResult = Err(AppendError::Unavailable(Unavailable::Storage));
@@ -7,10 +8,14 @@ const REFUSED: AppendResult = Err(AppendError::Unavailable(Unavailable::Storage)
 async fn shard_on(disks: &[Disk; 2]) -> Rc<Shard> {
     let shard = Shard::new(Settings::new(ShardId(0), disks.iter().map(Directory::memory).collect()));
     for (index, log_dir) in [(0, 0), (1, 1), (2, 1)] {
-        let open_at = OpenPartition { log_dir: LogDirIndex(log_dir), ..open_partition(partition(index)) };
-        open(&shard, open_at).await.unwrap();
+        open(&shard, synced(index, log_dir)).await.unwrap();
     }
     shard
+}
+
+fn synced(index: i32, log_dir: u16) -> OpenPartition {
+    let config = Arc::new(LogConfig { durability: Durability::Synced, ..LogConfig::default() });
+    OpenPartition { log_dir: LogDirIndex(log_dir), config, ..open_partition(partition(index)) }
 }
 
 fn disks(seed: u64) -> [Disk; 2] {
@@ -80,8 +85,7 @@ fn what_was_acknowledged_is_there_when_the_directory_works_again() {
             Settings { leftovers, ..Settings::new(ShardId(0), disks.iter().map(Directory::memory).collect()) };
         let shard = Shard::new(settings);
         for index in [1, 2] {
-            let again = OpenPartition { log_dir: LogDirIndex(1), ..open_partition(partition(index)) };
-            open(&shard, again).await.unwrap();
+            open(&shard, synced(index, 1)).await.unwrap();
             assert!(offsets(&read(&shard, index, 0).await).len() >= acknowledged);
         }
     });
