@@ -6,10 +6,12 @@
 //! stop:  connections -> partitions closed -> metadata log closed -> checkpoints -> directories marked clean
 //! ```
 
+mod assignments;
 mod broker;
 mod checkpoints;
 mod control;
 mod journals;
+mod log_dir_watch;
 mod metadata_log;
 mod publication;
 mod registration;
@@ -26,6 +28,7 @@ use odradek_shards::runtime::{executors, now, signals};
 use registration::Refused;
 use sockets::ListenError;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing::info;
@@ -51,6 +54,10 @@ pub enum StartError {
     Metadata(#[from] RaftError),
     #[error("{0}; the broker ended, for nothing can be changed or trusted without the metadata log")]
     Controller(ControllerError),
+    #[error("log directory {} failed, and it holds the metadata log; repair it, then start the broker", .0.display())]
+    MetadataLogDir(PathBuf),
+    #[error("all log directories failed; repair one of them, then start the broker")]
+    LogDirs,
     #[error(transparent)]
     Registration(#[from] Refused),
 }

@@ -50,7 +50,7 @@ const ROOMS: &[Arrow] = &[
     Arrow { from: "console", to: &["handlers", "shards"] },
     Arrow {
         from: "handlers",
-        to: &["exchange", "group", "transaction", "controller", "security", "quota", "shards", "protocol"],
+        to: &["exchange", "group", "transaction", "controller", "log_dirs", "security", "quota", "shards", "protocol"],
     },
     Arrow { from: "exchange", to: &["security", "shards", "protocol"] },
     Arrow { from: "group", to: &["coordinator", "shards", "protocol"] },

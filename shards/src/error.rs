@@ -51,6 +51,20 @@ pub enum ReadError {
     OffsetOutOfRange,
 }
 
+/// Why a partition does not move to another log directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum MoveError {
+    /// REPLICA_NOT_AVAILABLE (9): its log is not open here, or just about to be swapped.
+    #[error("the partition's log cannot be moved now")]
+    NotAvailable,
+    /// KAFKA_STORAGE_ERROR (56): one of the two directories is offline, or any other is, so that a copy might be there.
+    #[error("a log directory is offline")]
+    Storage,
+    /// INVALID_TOPIC_EXCEPTION (17).
+    #[error("the name of the topic is too long for the directory of a copy")]
+    NameTooLong,
+}
+
 /// Why a change of the shard's partitions was not made.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ChangeError {
@@ -58,6 +72,9 @@ pub enum ChangeError {
     UnknownPartition,
     #[error("the shard is shutting down")]
     ShuttingDown,
+    /// The disk refused: the whole log directory is offline from now on; the text says why.
+    #[error("{0}")]
+    LogDir(String),
     /// The log cannot be opened or its directory not renamed; the text says what to look at.
     #[error("{0}")]
     Storage(String),

@@ -82,6 +82,15 @@ pub const WRITE_BACK_PAUSE: Duration = Duration::from_millis(2);
 pub const MARK_TRIES: usize = 10;
 pub const MARK_PAUSE: Duration = Duration::from_millis(5);
 
+/// Bytes read at once of a log that moves to another directory.
+pub const MOVE_CHUNK_BYTES: usize = 1 << 20;
+
+/// How often a move looks whether it may go on.
+pub const MOVE_PAUSE: Duration = Duration::from_millis(1);
+
+/// A move that the controller did not take is tried again after this long.
+pub const MOVE_RETRY: Duration = Duration::from_secs(1);
+
 /// How long a shard waits when partitions that failed keep a journal from getting space.
 pub const RELIEF_PAUSE: Duration = Duration::from_secs(1);
 

@@ -3,7 +3,7 @@
 //! A request names partitions by identity; the shard that gets it must own all of them ([`crate::placement`]).
 //! Results stand in the order of the parts they answer.
 
-use crate::error::{AppendError, ChangeError, ReadError, Unavailable};
+use crate::error::{AppendError, ChangeError, MoveError, ReadError, Unavailable};
 use crate::log::{Aborted, LogConfig, Records};
 use crate::record::ValidBatch;
 use crate::runtime::Instant;
@@ -33,6 +33,17 @@ pub enum Request {
     Checkpoint,
     /// How its logs are compacted from now on.
     Cleaner(CleanerSettings),
+    /// Answered when there is something to tell the broker; asked again after each answer.
+    News,
+    /// To another log directory, in the background; to the one where it lies, if it is on its way elsewhere.
+    Move(Vec<MovePart>),
+    /// The answer to [`News::Assign`].
+    Assigned {
+        partition: TopicPartition,
+        is_recorded: bool,
+    },
+    /// The directory failed on another shard: nothing in it is served any more.
+    FailLogDir(LogDirIndex),
     /// No request is served after it; answered when every log is closed, with what [`Request::Checkpoint`] answers.
     Shutdown,
 }
@@ -51,9 +62,32 @@ pub enum Reply {
     Change(Vec<Result<(), ChangeError>>),
     Checkpoint(Vec<PartitionCheckpoint>),
     Cleaner,
+    News(News),
+    Move(Vec<Result<(), MoveError>>),
+    Assigned,
+    FailLogDir,
     Shutdown(Vec<PartitionCheckpoint>),
     /// The shard has shut down, or its mailbox is gone.
     Closed,
+}
+
+/// What a shard has to tell the broker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    /// A read, write or sync failed there. On this shard the directory is offline already.
+    LogDirFailed { log_dir: LogDirIndex, cause: String },
+    /// The controller is to record that the partition lies there; [`Request::Assigned`] is waited for.
+    Assign { partition: TopicPartition, log_dir: LogDirIndex },
+    /// It lies there now.
+    Moved { partition: TopicPartition, topic: Arc<str>, log_dir: LogDirIndex },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct MovePart {
+    pub partition: TopicPartition,
+    pub to: LogDirIndex,
+    /// A copy may be begun: no log directory is offline in which there could be one already.
+    pub may_begin: bool,
 }
 
 /// `log.cleaner.*`, as far as they are one shard's.
@@ -94,7 +128,7 @@ pub enum Acks {
     All,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AppendPart {
     pub partition: TopicPartition,
     pub batch: ValidBatch,
@@ -259,6 +293,17 @@ pub struct Description {
     pub log_end_offset: Offset,
     /// A write failed: appends are refused until the process starts again.
     pub offline: bool,
+    /// Its copy on the way to another log directory.
+    pub future: Option<FutureDescription>,
+}
+
+/// A partition's copy on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FutureDescription {
+    pub log_dir: LogDirIndex,
+    pub size: u64,
+    /// Offsets it is behind.
+    pub lag: i64,
 }
 
 /// What the checkpoint files of a log directory say of one partition.
@@ -300,7 +345,11 @@ pub enum PartitionChange {
     Delete {
         partition: TopicPartition,
     },
-    /// Remove a directory that a past run had renamed for deletion (`*-delete`).
+    /// It lies in a log directory that cannot be used: requests hear of it.
+    Absent {
+        partition: TopicPartition,
+    },
+    /// Remove a directory that a past run had renamed for deletion (`*-delete`), or one that is to be.
     Discard {
         log_dir: LogDirIndex,
         name: String,
@@ -324,4 +373,8 @@ pub struct OpenPartition {
     pub log_start: Offset,
     /// From `cleaner-offset-checkpoint`; 0 when not listed.
     pub cleaned: Offset,
+    /// Its log is complete in this directory of `log_dir`, which gets the partition's name first.
+    pub promote: Option<String>,
+    /// A copy on its way that goes on: its log directory, and the name of its own.
+    pub future: Option<(LogDirIndex, String)>,
 }

@@ -10,6 +10,9 @@ mod cleaner;
 mod deadlines;
 mod journals;
 mod lookup;
+mod moves;
+mod news;
+mod offline;
 mod read;
 mod responder;
 mod restore;
@@ -26,7 +29,7 @@ use crate::journal::{self, Journal, Leftovers, Reader};
 use crate::limits;
 use crate::log::{OpenFiles, ReadAhead};
 use crate::mailbox::Port;
-use crate::message::{CleanerSettings, PartitionChange, Reply, Request};
+use crate::message::{CleanerSettings, LogDirIndex, PartitionChange, PartitionCheckpoint, Reply, Request};
 use crate::partition::driver::{Host, Replica};
 use crate::runtime::sync::Notify;
 use crate::runtime::{self, Class, Directory};
@@ -36,9 +39,11 @@ use change::{Recovery, Slot};
 use cleaner::Cleaner;
 use futures_util::future::{Either, select};
 use journals::{Journaling, Member};
+use moves::Moves;
+use news::NewsDesk;
 use responder::Responder;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
@@ -128,8 +133,12 @@ pub struct Shard {
     sweeping: Cell<bool>,
     stopping: Cell<bool>,
     stopped: Notify,
-    /// Log directories whose failure has been said.
-    failed_dirs: RefCell<HashSet<u16>>,
+    /// Log directories that are offline until the process starts again.
+    failed_dirs: RefCell<BTreeSet<LogDirIndex>>,
+    /// Partitions that are not served, in log directories that are: those must not be marked clean.
+    unsound: RefCell<BTreeMap<TopicPartition, PartitionCheckpoint>>,
+    news: NewsDesk,
+    moves: Moves,
     myself: Weak<Self>,
 }
 
@@ -158,6 +167,9 @@ impl Shard {
             stopping: Cell::new(false),
             stopped: Notify::new(),
             failed_dirs: RefCell::default(),
+            unsound: RefCell::default(),
+            news: NewsDesk::default(),
+            moves: Moves::default(),
             myself: myself.clone(),
             settings,
         });
@@ -211,6 +223,18 @@ impl Shard {
             Request::Cleaner(settings) => {
                 self.cleaner.reconfigure(settings);
                 responder.reply(Reply::Cleaner);
+            }
+            Request::News => self.news.wanted(responder),
+            Request::Move(parts) => {
+                responder.reply(Reply::Move(parts.iter().map(|part| self.move_partition(part)).collect()));
+            }
+            Request::Assigned { partition, is_recorded } => {
+                self.assigned(partition, is_recorded);
+                responder.reply(Reply::Assigned);
+            }
+            Request::FailLogDir(log_dir) => {
+                self.take_offline(log_dir);
+                responder.reply(Reply::FailLogDir);
             }
             Request::Shutdown => self.shutdown(responder),
         }

@@ -1,11 +1,13 @@
 //! Brokers come, live and go: registration, heartbeats, fencing, controlled shutdown; and controllers make themselves known.
 
+use super::directories::changes_as_directories_fail;
 use super::leadership::{changes_as_broker_leaves, changes_as_broker_returns, leads_something};
 use super::request::ControllerReply;
 use super::result::{Decision, Moment};
 use super::state::State;
 use crate::metadata::cluster::{BrokerRegistration, ENTER_CONTROLLED_SHUTDOWN, FENCE, UNFENCE, VersionRange};
 use crate::metadata::features::{METADATA_VERSION, supported};
+use crate::metadata::topics::DIRECTORIES_RESERVED;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::broker_registration_request as wire;
 use odradek_protocol::messages::{
@@ -19,8 +21,6 @@ use odradek_protocol::records::metadata::{
 use odradek_shards::types::{NodeId, Offset};
 use uuid::Uuid;
 
-/// Directory ids below are Kafka's own.
-const RESERVED_DIRECTORIES: u128 = 100;
 /// From this metadata.version on, cordoned log directories are recorded.
 const CORDONED_DIRECTORIES_SINCE: i16 = 30;
 
@@ -82,7 +82,7 @@ fn check_directories(dirs: &[Uuid], taken: impl Fn(&Uuid) -> bool) -> Result<(),
     let mut sorted = dirs.to_vec();
     sorted.sort_unstable();
     let is_repeated = sorted.windows(2).any(|pair| pair[0] == pair[1]);
-    let is_reserved = dirs.iter().any(|dir| dir.as_u128() < RESERVED_DIRECTORIES);
+    let is_reserved = dirs.iter().any(|dir| dir.as_u128() < DIRECTORIES_RESERVED);
     if dirs.is_empty() || is_repeated || is_reserved || dirs.iter().any(taken) {
         return Err(ErrorCode::InvalidRegistration);
     }
@@ -149,6 +149,7 @@ pub(super) fn heartbeat(state: &mut State, at: &Moment, request: &BrokerHeartbea
     };
     let (now, next) = (standing(&broker), next_standing(state, &broker, request));
     let mut records = cordoned_change(state, &broker, request);
+    records.extend(changes_as_directories_fail(state, &broker, &request.offline_log_dirs));
     if now != next {
         records.extend(transition(state, &broker, next));
     }

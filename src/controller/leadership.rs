@@ -3,8 +3,9 @@
 use super::partition_change::{Circumstances, change};
 use super::state::State;
 use crate::metadata::topics::{PartitionImage, TopicImage};
-use odradek_protocol::records::metadata::MetadataRecord;
-use odradek_shards::types::{NodeId, PartitionIndex};
+use odradek_protocol::records::metadata::{MetadataRecord, PartitionChangeRecord};
+use odradek_shards::types::{NodeId, PartitionIndex, TopicId};
+use uuid::Uuid;
 
 /// Changes for every partition that `node` takes part in while it leaves; `unclean`: its log may have lost records.
 pub(super) fn changes_as_broker_leaves(state: &State, node: NodeId, unclean: bool) -> Vec<MetadataRecord> {
@@ -14,6 +15,37 @@ pub(super) fn changes_as_broker_leaves(state: &State, node: NodeId, unclean: boo
         partition.isr.contains(&node) || partition.leader == node || unclean.is_some() && partition.elr.contains(&node)
     };
     changes(state, concerned, |isr| isr.iter().copied().filter(|id| *id != node).collect(), &may_lead, unclean)
+}
+
+/// Changes for every partition whose replica on `node` lies in a log directory that failed.
+pub(super) fn changes_as_directory_fails(state: &State, node: NodeId, dir: Uuid) -> Vec<MetadataRecord> {
+    let may_lead = |id: NodeId| id != node && is_active(state, id);
+    let lies_there = |partition: &PartitionImage| partition.directory_of(node) == Some(dir);
+    let concerned = |partition: &PartitionImage| {
+        lies_there(partition) && (partition.isr.contains(&node) || partition.leader == node)
+    };
+    changes(state, concerned, |isr| isr.iter().copied().filter(|id| *id != node).collect(), &may_lead, None)
+}
+
+/// The change that gives one partition this ISR, and a leader if there can be one.
+pub(super) fn change_of(
+    state: &State,
+    topic: TopicId,
+    index: PartitionIndex,
+    partition: &PartitionImage,
+    isr: Vec<NodeId>,
+) -> Option<PartitionChangeRecord> {
+    let name = state.image().topics().name_of(topic)?;
+    let may_lead = |id: NodeId| is_active(state, id) && is_online(state, id, partition);
+    let (elr_enabled, min_insync_replicas) = (state.is_elr_enabled(), state.min_insync_replicas(name));
+    let circumstances = Circumstances { may_lead: &may_lead, elr_enabled, min_insync_replicas, unclean: None };
+    change(topic, index, partition, isr, &circumstances)
+}
+
+/// The replica's log directory works, as far as one knows.
+pub(super) fn is_online(state: &State, node: NodeId, partition: &PartitionImage) -> bool {
+    let broker = state.image().cluster().broker(node);
+    partition.directory_of(node).is_none_or(|dir| broker.is_some_and(|broker| broker.has_online_dir(dir)))
 }
 
 /// Changes for every partition that `node` can lead again because it is back.
@@ -44,8 +76,9 @@ fn changes(
     let mut records = Vec::new();
     for topic in state.image().topics().iter() {
         let min_insync_replicas = state.min_insync_replicas(&topic.name);
-        let circumstances = Circumstances { may_lead, elr_enabled, min_insync_replicas, unclean };
         let record = |(index, partition): (PartitionIndex, &PartitionImage)| {
+            let may_lead = |node: NodeId| may_lead(node) && is_online(state, node, partition);
+            let circumstances = Circumstances { may_lead: &may_lead, elr_enabled, min_insync_replicas, unclean };
             change(topic.id, index, partition, target_isr(&partition.isr), &circumstances)
         };
         let of_interest = topic.partitions().filter(|(_, partition)| concerned(partition));

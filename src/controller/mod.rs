@@ -5,7 +5,8 @@
 mod appends;
 mod brokers;
 mod configs;
-pub mod driver;
+pub mod directories;
+mod driver;
 mod features;
 mod heartbeats;
 mod leadership;

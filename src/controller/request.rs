@@ -2,10 +2,11 @@
 
 use odradek_protocol::messages::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterConfigsRequest, AlterConfigsResponse,
-    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
-    ControllerRegistrationRequest, ControllerRegistrationResponse, CreatePartitionsRequest, CreatePartitionsResponse,
-    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
+    AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse,
+    BrokerRegistrationRequest, BrokerRegistrationResponse, ControllerRegistrationRequest,
+    ControllerRegistrationResponse, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
+    CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 
 /// Who may ask is the caller's business: what arrives here is authorised.
@@ -22,6 +23,7 @@ pub enum ControllerRequest {
     ControllerRegistration(ControllerRegistrationRequest),
     BrokerRegistration(BrokerRegistrationRequest),
     BrokerHeartbeat(BrokerHeartbeatRequest),
+    AssignReplicasToDirs(AssignReplicasToDirsRequest),
 }
 
 /// The variant of the request, once its records are committed and published on every shard.
@@ -37,6 +39,7 @@ pub enum ControllerReply {
     ControllerRegistration(ControllerRegistrationResponse),
     BrokerRegistration(BrokerRegistrationResponse),
     BrokerHeartbeat(BrokerHeartbeatResponse),
+    AssignReplicasToDirs(AssignReplicasToDirsResponse),
     /// This node does not lead the quorum, or stopped leading before the records were committed: NOT_CONTROLLER (41).
     NotController,
 }

@@ -4,7 +4,7 @@ use super::heartbeats::Heartbeats;
 use super::request::ControllerRequest;
 use super::result::{Decision, Moment};
 use super::topic_name::collision_form;
-use super::{brokers, configs, features, partitions, producer_ids, topic_creation, topic_deletion};
+use super::{brokers, configs, directories, features, partitions, producer_ids, topic_creation, topic_deletion};
 use crate::config::BrokerConfig;
 use crate::metadata::features::{BOOTSTRAP, ELIGIBLE_LEADER_REPLICAS_VERSION};
 use crate::metadata::{Image, ReplayError, Replayer, ResourceType};
@@ -123,6 +123,7 @@ impl State {
             R::UpdateFeatures(request) => features::update(self, request),
             R::ControllerRegistration(request) => brokers::register_controller(self, request),
             R::BrokerRegistration(request) => brokers::register(self, at, request),
+            R::AssignReplicasToDirs(request) => directories::assign(self, request),
             R::BrokerHeartbeat(request) => brokers::heartbeat(self, at, request),
         }
     }

@@ -7,6 +7,7 @@ use super::topic_rules::TopicRules;
 use crate::config::BrokerConfig;
 use crate::controller::Controller;
 use crate::group::{self, Groups};
+use crate::log_dirs::LogDirTable;
 use crate::metadata::image::Image;
 use crate::metadata::topics::{PartitionImage, TopicImage};
 use odradek_protocol::error::ErrorCode;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 pub struct Identity {
     pub node: NodeId,
     pub cluster: Str,
+    pub log_dirs: Arc<LogDirTable>,
 }
 
 /// The rooms beside the shards that handlers ask.
@@ -102,7 +104,8 @@ impl Context {
     /// The partition, if this broker leads it.
     ///
     /// # Errors
-    /// UNKNOWN_TOPIC_OR_PARTITION or NOT_LEADER_OR_FOLLOWER.
+    /// UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER or, when our replica's log directory failed,
+    /// KAFKA_STORAGE_ERROR.
     pub fn led<'a>(
         &self,
         topic: &'a TopicImage,
@@ -111,8 +114,18 @@ impl Context {
         let index = PartitionIndex(index);
         let partition = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         if partition.leader != self.identity.node {
-            return Err(ErrorCode::NotLeaderOrFollower);
+            return Err(self.not_leading(partition));
         }
         Ok((TopicPartition { topic: topic.id, partition: index }, partition))
+    }
+
+    fn not_leading(&self, partition: &PartitionImage) -> ErrorCode {
+        let image = self.look();
+        let me = image.cluster().broker(self.identity.node);
+        let is_offline = |dir| me.is_some_and(|me| !me.has_online_dir(dir));
+        match partition.directory_of(self.identity.node).is_some_and(is_offline) {
+            true => ErrorCode::KafkaStorageError,
+            false => ErrorCode::NotLeaderOrFollower,
+        }
     }
 }

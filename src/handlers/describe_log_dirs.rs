@@ -4,6 +4,7 @@
 use super::answer::Call;
 use super::context::Context;
 use super::per_shard::PerShard;
+use crate::log_dirs::LogDirRow;
 use crate::metadata::image::Image;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::describe_log_dirs_response::{
@@ -15,7 +16,6 @@ use odradek_shards::message::{Description, Reply, Request};
 use odradek_shards::runtime::{self, Space};
 use odradek_shards::types::{PartitionIndex, TopicPartition};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::rc::Rc;
 
 /// Size of a volume that cannot be told.
@@ -23,12 +23,16 @@ const UNKNOWN_BYTES: i64 = -1;
 
 pub async fn handle(context: &Rc<Context>, _call: &Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     let described = describe(context, &request).await;
-    let dirs = context.config().log_dirs.clone();
-    let mut results = Vec::with_capacity(dirs.len());
-    for (index, dir) in dirs.iter().enumerate() {
-        let here = described.iter().filter(|description| usize::from(description.log_dir.0) == index);
-        let space = runtime::space(dir.clone()).await.ok();
-        results.push(result(dir, here, space));
+    let mut results = Vec::new();
+    for row in context.identity.log_dirs.rows().filter(|row| row.holds_topics) {
+        let space = match row.is_online() {
+            true => runtime::space(row.path.clone()).await.ok(),
+            false => None,
+        };
+        results.push(match space {
+            Some(space) => result(row, &described, space),
+            None => offline(row),
+        });
     }
     DescribeLogDirsResponse { results, ..Default::default() }
 }
@@ -71,11 +75,20 @@ fn wanted(image: &Image, request: &DescribeLogDirsRequest) -> Vec<TopicPartition
     }
 }
 
-fn result<'a>(dir: &Path, here: impl Iterator<Item = &'a Description>, space: Option<Space>) -> DescribeLogDirsResult {
+fn result(row: &LogDirRow, described: &[Description], space: Space) -> DescribeLogDirsResult {
     let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-    let mut offline = false;
-    for description in here {
-        offline |= description.offline;
+    for description in described {
+        if let Some(future) = description.future.filter(|future| Some(future.log_dir) == row.index) {
+            topics.entry(&description.topic).or_default().push(DescribeLogDirsPartition {
+                partition_index: description.partition.partition.0,
+                partition_size: signed(future.size),
+                offset_lag: future.lag,
+                is_future_key: true,
+            });
+        }
+        if Some(description.log_dir) != row.index {
+            continue;
+        }
         topics.entry(&description.topic).or_default().push(DescribeLogDirsPartition {
             partition_index: description.partition.partition.0,
             partition_size: signed(description.size),
@@ -88,19 +101,24 @@ fn result<'a>(dir: &Path, here: impl Iterator<Item = &'a Description>, space: Op
         ..Default::default()
     });
     DescribeLogDirsResult {
-        error_code: if offline { ErrorCode::KafkaStorageError.code() } else { 0 },
-        log_dir: absolute(dir).into(),
+        log_dir: row.path.display().to_string().into(),
         topics: topics.collect(),
-        total_bytes: space.map_or(UNKNOWN_BYTES, |space| signed(space.total_bytes)),
-        usable_bytes: space.map_or(UNKNOWN_BYTES, |space| signed(space.usable_bytes)),
+        total_bytes: signed(space.total_bytes),
+        usable_bytes: signed(space.usable_bytes),
+        ..Default::default()
+    }
+}
+
+fn offline(row: &LogDirRow) -> DescribeLogDirsResult {
+    DescribeLogDirsResult {
+        error_code: ErrorCode::KafkaStorageError.code(),
+        log_dir: row.path.display().to_string().into(),
+        total_bytes: UNKNOWN_BYTES,
+        usable_bytes: UNKNOWN_BYTES,
         ..Default::default()
     }
 }
 
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
-fn absolute(dir: &Path) -> String {
-    std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()).display().to_string()
 }

@@ -4,6 +4,7 @@
 use super::answer::Call;
 use super::context::Context;
 use super::{authorized_operations, create_topics, topic_name};
+use crate::metadata::cluster::BrokerRegistration;
 use crate::metadata::image::Image;
 use crate::metadata::topics::{PartitionImage, TopicImage, ids};
 use odradek_protocol::error::ErrorCode;
@@ -184,9 +185,14 @@ impl Teller<'_> {
 
     fn offline(&self, partition: &PartitionImage) -> Vec<i32> {
         let cluster = self.image.cluster();
-        let online = |id| cluster.broker(id).is_some_and(|broker| !broker.fenced);
+        let online =
+            |id| cluster.broker(id).is_some_and(|broker| !broker.fenced && is_in_online_dir(broker, partition));
         partition.replicas.iter().filter(|id| !online(**id)).map(|id| id.0).collect()
     }
+}
+
+fn is_in_online_dir(broker: &BrokerRegistration, partition: &PartitionImage) -> bool {
+    partition.directory_of(broker.id).is_none_or(|dir| broker.has_online_dir(dir))
 }
 
 fn missing_by_id(id: TopicId) -> MetadataResponseTopic {

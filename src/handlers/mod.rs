@@ -3,6 +3,8 @@
 //! [`table`] names every API served; [`dispatch`] finds a frame's place in it.
 
 mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod answer;
 mod api_versions;
 mod authorized_operations;
@@ -35,6 +37,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;

@@ -3,11 +3,12 @@
 use super::answer::Call;
 use super::context::Context;
 use super::{
-    alter_configs, api_versions, consumer_group_describe, consumer_group_heartbeat, create_partitions, create_topics,
-    delete_groups, delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
-    describe_log_dirs, describe_topic_partitions, fetch, find_coordinator, heartbeat, incremental_alter_configs,
-    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets, metadata,
-    offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    alter_configs, alter_partition_reassignments, alter_replica_log_dirs, api_versions, consumer_group_describe,
+    consumer_group_heartbeat, create_partitions, create_topics, delete_groups, delete_records, delete_topics,
+    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_topic_partitions, fetch,
+    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group,
+    list_config_resources, list_groups, list_offsets, list_partition_reassignments, metadata, offset_commit,
+    offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
 };
 use crate::exchange::{Answer, Closing, Serving};
 use odradek_protocol::api::ApiKey;
@@ -54,7 +55,7 @@ macro_rules! api {
 }
 
 /// In order of their keys.
-pub static APIS: [Api; 31] = [
+pub static APIS: [Api; 34] = [
     Api { key: ApiKey::Produce, versions: 3..=13, advertised_min: Some(PRODUCE_ADVERTISED_MIN), serve: produce::serve },
     Api { key: ApiKey::Fetch, versions: 4..=18, advertised_min: None, serve: fetch::serve },
     api!(ListOffsets, 1..=11, list_offsets::handle),
@@ -76,10 +77,13 @@ pub static APIS: [Api; 31] = [
     api!(OffsetForLeaderEpoch, 2..=4, offset_for_leader_epoch::handle),
     api!(DescribeConfigs, 1..=4, describe_configs::handle),
     api!(AlterConfigs, 0..=2, alter_configs::handle),
+    api!(AlterReplicaLogDirs, 1..=2, alter_replica_log_dirs::handle),
     api!(DescribeLogDirs, 1..=4, describe_log_dirs::handle),
     api!(CreatePartitions, 0..=3, create_partitions::handle),
     api!(DeleteGroups, 0..=2, delete_groups::handle),
     api!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
+    api!(AlterPartitionReassignments, 0..=1, alter_partition_reassignments::handle),
+    api!(ListPartitionReassignments, 0..=0, list_partition_reassignments::handle),
     api!(OffsetDelete, 0..=0, offset_delete::handle),
     api!(DescribeCluster, 0..=2, describe_cluster::handle),
     api!(ConsumerGroupHeartbeat, 0..=1, consumer_group_heartbeat::handle),

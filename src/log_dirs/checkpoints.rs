@@ -22,22 +22,19 @@ pub struct Checkpoint {
     pub cleaned: Option<Offset>,
 }
 
-/// Replaces the four files of every directory; `dirs` are `LogDirs::dirs`, opened. Kafka lists a log's start only
-/// where records were deleted.
-pub async fn write_checkpoints(dirs: &[Directory], checkpoints: &[Checkpoint]) -> Result<(), StorageError> {
-    for (index, dir) in dirs.iter().enumerate() {
-        let here = || checkpoints.iter().filter(|checkpoint| checkpoint.log_dir == index);
-        let rows: Vec<_> = here().map(|checkpoint| row(checkpoint, checkpoint.recovery_point)).collect();
-        replace_offsets(dir, RECOVERY_POINTS, &rows).await?;
-        let deleted = here().filter(|checkpoint| checkpoint.log_start > Offset::ZERO);
-        let rows: Vec<_> = deleted.map(|checkpoint| row(checkpoint, checkpoint.log_start)).collect();
-        replace_offsets(dir, LOG_STARTS, &rows).await?;
-        let rows: Vec<_> = here().map(|checkpoint| row(checkpoint, checkpoint.high_watermark)).collect();
-        replace_offsets(dir, HIGH_WATERMARKS, &rows).await?;
-        let rows: Vec<_> = here().filter_map(|checkpoint| Some(row(checkpoint, checkpoint.cleaned?))).collect();
-        replace_offsets(dir, CLEANED, &rows).await?;
-    }
-    Ok(())
+/// Replaces the four files of the directory with this index in `LogDirs::dirs`. Kafka lists a log's start only where
+/// records were deleted.
+pub async fn write_checkpoints(dir: &Directory, index: usize, checkpoints: &[Checkpoint]) -> Result<(), StorageError> {
+    let here = || checkpoints.iter().filter(|checkpoint| checkpoint.log_dir == index);
+    let rows: Vec<_> = here().map(|checkpoint| row(checkpoint, checkpoint.recovery_point)).collect();
+    replace_offsets(dir, RECOVERY_POINTS, &rows).await?;
+    let deleted = here().filter(|checkpoint| checkpoint.log_start > Offset::ZERO);
+    let rows: Vec<_> = deleted.map(|checkpoint| row(checkpoint, checkpoint.log_start)).collect();
+    replace_offsets(dir, LOG_STARTS, &rows).await?;
+    let rows: Vec<_> = here().map(|checkpoint| row(checkpoint, checkpoint.high_watermark)).collect();
+    replace_offsets(dir, HIGH_WATERMARKS, &rows).await?;
+    let rows: Vec<_> = here().filter_map(|checkpoint| Some(row(checkpoint, checkpoint.cleaned?))).collect();
+    replace_offsets(dir, CLEANED, &rows).await
 }
 
 /// The last write of a clean stop: every log of `dir` is closed and its checkpoints are written.
@@ -76,7 +73,10 @@ mod tests {
     fn each_directory_lists_its_own_partitions() {
         simulate(1, async {
             let dirs = [Directory::memory(&Disk::new(1)), Directory::memory(&Disk::new(2))];
-            write_checkpoints(&dirs, &[checkpoint(0, "a", 0), checkpoint(1, "b", 3)]).await.unwrap();
+            for (index, dir) in dirs.iter().enumerate() {
+                let all = [checkpoint(0, "a", 0), checkpoint(1, "b", 3)];
+                write_checkpoints(dir, index, &all).await.unwrap();
+            }
             assert_eq!(text(&dirs[0], RECOVERY_POINTS).await, "0\n1\na 0 5\n");
             assert_eq!(text(&dirs[0], LOG_STARTS).await, "0\n0\n");
             assert_eq!(text(&dirs[1], LOG_STARTS).await, "0\n1\nb 0 3\n");

@@ -36,12 +36,23 @@ pub enum LogDirError {
         path.display()
     )]
     Malformed { path: PathBuf, fault: MetaFault },
+    #[error("none of log.dirs can be used; the lines above say why, and what to do")]
+    AllUnusable,
+    #[error("{0} It holds the metadata log, without which the broker does not run")]
+    Metadata(Box<LogDirError>),
     #[error(
         "{} holds logs but no meta.properties, so nobody can tell whose they are; restore the file, or set log.dirs to \
          an empty directory",
         path.display()
     )]
     Ownerless { path: PathBuf },
+}
+
+impl LogDirError {
+    /// The other directories can be used without this one. Not so where going on could mix up whose data is whose.
+    pub fn is_of_one_directory(&self) -> bool {
+        matches!(self, Self::Unusable { .. } | Self::Malformed { .. } | Self::Ownerless { .. })
+    }
 }
 
 /// What is wrong with the text of a meta.properties file.

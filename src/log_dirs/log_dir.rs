@@ -1,4 +1,4 @@
-//! What a start finds in the log directories.
+//! What a start finds in the log directories, and where partitions lie while the broker runs.
 
 use odradek_shards::log::{PartitionOffset, names};
 use odradek_shards::runtime::lock::Lock;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// Its log is the controller's and stands in no checkpoint.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
-/// All directories of this node, locked for as long as this value lives.
+/// All usable directories of this node, locked for as long as this value lives.
 #[derive(Debug)]
 pub struct LogDirs {
     pub cluster_id: String,
@@ -20,31 +20,41 @@ pub struct LogDirs {
     pub metadata: usize,
     /// How many of `dirs` hold partitions of topics.
     pub(super) data_dirs: usize,
-    pub(super) _locks: Vec<Lock>,
+    /// Those of `log.dirs` that could not be used at start.
+    pub offline: Vec<PathBuf>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub struct LogDir {
     pub path: PathBuf,
     pub directory_id: Uuid,
+    /// It had no meta.properties: nothing of an earlier run can be in it.
+    pub is_new: bool,
     /// It was closed in order, so logs need no scan.
     pub is_clean: bool,
     /// Of the broker that closed it in order.
     pub broker_epoch: Option<i64>,
+    /// It failed while the broker ran.
+    pub(super) has_failed: bool,
     /// By name, without the metadata log; a topic of a name may be another one by now.
-    pub partitions: BTreeSet<(String, PartitionIndex)>,
+    pub partitions: BTreeSet<Key>,
+    /// Logs on their way here from another directory, and the names of theirs.
+    pub(super) futures: BTreeMap<Key, String>,
     /// Directories renamed for deletion, to be removed (`*-delete`).
     pub doomed: Vec<String>,
     pub(super) recovery_points: Offsets,
     pub(super) log_starts: Offsets,
     pub(super) high_watermarks: Offsets,
     pub(super) cleaned: Offsets,
+    pub(super) _lock: Lock,
 }
 
+pub(super) type Key = (String, PartitionIndex);
+
 /// A partition's place, and how its log is to be opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Home {
-    /// Index in [`LogDirs::dirs`], as in `log.dirs`.
+    /// Index in [`LogDirs::dirs`].
     pub log_dir: usize,
     pub is_clean: bool,
     /// 0 when no checkpoint tells it.
@@ -55,34 +65,105 @@ pub struct Home {
     pub high_watermark: Offset,
     /// 0 when no checkpoint tells it.
     pub cleaned: Offset,
+    /// Its log is complete under this name: a crash came between the controller's word and the renaming.
+    pub promote: Option<String>,
+    /// A copy on its way to another directory, and its name.
+    pub future: Option<(usize, String)>,
+    /// Directories of what it left elsewhere.
+    pub stale: Vec<(usize, String)>,
+}
+
+/// Where a partition is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Whereabouts {
+    Here(Home),
+    /// No directory has it.
+    Nowhere,
+    /// In a directory that cannot be used, as far as one can tell.
+    Offline,
+    /// In two directories, and nothing says which is right.
+    Twice(PathBuf, PathBuf),
 }
 
 impl LogDirs {
-    /// Where the partition lies; none when no directory has it.
-    pub fn home(&self, topic: &str, partition: PartitionIndex) -> Option<Home> {
+    /// Where the partition lies; `assigned` is the directory that the metadata log tells. That one is right: a log moves
+    /// by being complete elsewhere first, then by the controller's word, then by name.
+    pub fn locate(&self, topic: &str, partition: PartitionIndex, assigned: Option<Uuid>) -> Whereabouts {
         let key = (topic.to_string(), partition);
-        let log_dir = self.dirs.iter().position(|dir| dir.partitions.contains(&key))?;
-        let dir = &self.dirs[log_dir];
-        Some(Home {
-            log_dir,
-            is_clean: dir.is_clean,
-            recovery_point: dir.recovery_points.get(&key),
-            log_start: dir.log_starts.get(&key),
-            high_watermark: dir.high_watermarks.get(&key),
-            cleaned: dir.cleaned.get(&key),
-        })
+        let named = assigned.and_then(|id| self.dirs.iter().position(|dir| dir.directory_id == id));
+        let is_missing = assigned.is_some() && named.is_none();
+        if is_missing && !self.offline.is_empty() {
+            return Whereabouts::Offline;
+        }
+        let holders: Vec<usize> = self.having(|dir| dir.partitions.contains(&key)).collect();
+        let is_whole = |at: usize| holders.contains(&at) || self.dirs[at].futures.contains_key(&key);
+        let at = match (named.filter(|at| is_whole(*at)), &holders[..]) {
+            (Some(named), _) => named,
+            (None, [only]) => *only,
+            (None, [first, second, ..]) => {
+                return Whereabouts::Twice(self.dirs[*first].path.clone(), self.dirs[*second].path.clone());
+            }
+            (None, []) => return Whereabouts::Nowhere,
+        };
+        Whereabouts::Here(self.home(&key, at, &holders))
     }
 
-    /// A place for a partition that no directory has: the directory of `log.dirs` with the fewest, as Kafka chooses.
-    /// Placing counts, so that the next one goes elsewhere.
-    pub fn place(&mut self, topic: &str, partition: PartitionIndex) -> Home {
-        let dirs = &mut self.dirs[..self.data_dirs];
-        let fewest = dirs.iter_mut().enumerate().min_by_key(|(_, dir)| dir.partitions.len());
-        let (log_dir, dir) = fewest.expect("a configuration names at least one log directory");
+    fn having(&self, what: impl Fn(&LogDir) -> bool) -> impl Iterator<Item = usize> {
+        self.dirs.iter().enumerate().filter(move |(_, dir)| what(dir)).map(|(at, _)| at)
+    }
+
+    fn home(&self, key: &Key, at: usize, holders: &[usize]) -> Home {
+        let dir = &self.dirs[at];
+        let is_whole = holders.contains(&at);
+        let others = holders.iter().filter(|holder| **holder != at);
+        let mut stale: Vec<_> = others.map(|holder| (*holder, names::directory(&key.0, key.1))).collect();
+        let mut futures: Vec<_> = self.having(|dir| dir.futures.contains_key(key)).collect();
+        futures.retain(|future| *future != at || is_whole);
+        // One copy goes on; there are more of them only after a crash in changing one's mind.
+        let future = futures.iter().position(|future| *future != at).map(|first| futures.remove(first));
+        let named = |at: usize| (at, self.dirs[at].futures[key].clone());
+        stale.extend(futures.into_iter().map(named));
+        let home = Home {
+            log_dir: at,
+            promote: (!is_whole).then(|| dir.futures[key].clone()),
+            future: future.map(named),
+            stale,
+            ..Home::default()
+        };
+        match is_whole {
+            // Its own checkpoints do not speak of what was on its way; it was closed in order before the controller was told.
+            false => {
+                let log_start = holders.iter().map(|holder| self.dirs[*holder].log_starts.get(key)).max();
+                Home { is_clean: true, log_start: log_start.unwrap_or_default(), ..home }
+            }
+            true => Home {
+                is_clean: dir.is_clean,
+                recovery_point: dir.recovery_points.get(key),
+                log_start: dir.log_starts.get(key),
+                high_watermark: dir.high_watermarks.get(key),
+                cleaned: dir.cleaned.get(key),
+                ..home
+            },
+        }
+    }
+
+    /// A place for a partition that no directory has: `assigned` if that can be, else the directory of `log.dirs` with
+    /// the fewest, as Kafka chooses. Placing counts, so that the next one goes elsewhere.
+    pub fn place(&mut self, topic: &str, partition: PartitionIndex, assigned: Option<Uuid>) -> Option<Home> {
+        let usable = self.dirs[..self.data_dirs].iter_mut().enumerate().filter(|(_, dir)| !dir.has_failed);
+        let fewest = usable.min_by_key(|(_, dir)| {
+            let count = dir.partitions.len() + dir.futures.len();
+            (assigned != Some(dir.directory_id), count)
+        });
+        let (log_dir, dir) = fewest?;
         dir.partitions.insert((topic.to_string(), partition));
-        let zero = Offset::ZERO;
-        let is_clean = dir.is_clean;
-        Home { log_dir, is_clean, recovery_point: zero, log_start: zero, high_watermark: zero, cleaned: zero }
+        Some(Home { log_dir, is_clean: dir.is_clean, ..Home::default() })
+    }
+
+    /// The partition lies in this directory from now on.
+    pub fn moved(&mut self, topic: &str, partition: PartitionIndex, to: usize) {
+        self.forget(topic, partition);
+        self.dirs[to].partitions.insert((topic.to_string(), partition));
     }
 
     /// The partition's directory was removed.
@@ -90,7 +171,27 @@ impl LogDirs {
         let key = (topic.to_string(), partition);
         for dir in &mut self.dirs {
             dir.partitions.remove(&key);
+            dir.futures.remove(&key);
         }
+    }
+
+    /// The directory takes no new partitions: it failed.
+    pub fn fail(&mut self, index: usize) {
+        self.dirs[index].has_failed = true;
+    }
+
+    /// Leaves out a directory that proves unusable after all; none of the partitions have been opened.
+    pub fn leave_out(&mut self, index: usize) {
+        let dir = self.dirs.remove(index);
+        assert_ne!(index, self.metadata, "without the metadata log there is no broker");
+        self.metadata -= usize::from(index < self.metadata);
+        self.data_dirs -= usize::from(index < self.data_dirs);
+        self.offline.push(dir.path);
+    }
+
+    /// Whether partitions of topics may lie in a directory of `dirs`.
+    pub fn holds_topics(&self, index: usize) -> bool {
+        index < self.data_dirs
     }
 }
 
@@ -100,6 +201,9 @@ impl LogDir {
         for name in names {
             if names::is_deleted_directory(&name) {
                 self.doomed.push(name);
+            } else if let Some((topic, partition)) = names::parse_future_directory(&name) {
+                let key = (topic.to_string(), partition);
+                self.doomed.extend(self.futures.insert(key, name));
             } else if let Some((topic, partition)) = names::parse_directory(&name)
                 && topic != METADATA_TOPIC
             {
@@ -111,14 +215,14 @@ impl LogDir {
 
 /// A checkpoint file's offsets by partition.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Offsets(BTreeMap<(String, PartitionIndex), Offset>);
+pub(super) struct Offsets(BTreeMap<Key, Offset>);
 
 impl Offsets {
     pub fn new(rows: Vec<PartitionOffset>) -> Self {
         Self(rows.into_iter().map(|row| ((row.topic, row.partition), row.offset)).collect())
     }
 
-    fn get(&self, key: &(String, PartitionIndex)) -> Offset {
+    fn get(&self, key: &Key) -> Offset {
         self.0.get(key).copied().unwrap_or(Offset::ZERO)
     }
 }

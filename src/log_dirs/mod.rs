@@ -19,8 +19,10 @@ mod files;
 mod log_dir;
 mod meta_properties;
 mod open;
+mod table;
 
 pub use checkpoints::{Checkpoint, mark_clean, write_checkpoints};
 pub use error::LogDirError;
-pub use log_dir::{Home, LogDir, LogDirs};
+pub use log_dir::{Home, LogDir, LogDirs, Whereabouts};
 pub use open::open;
+pub use table::{LogDirRow, LogDirTable};

@@ -8,29 +8,59 @@ use crate::config::BrokerConfig;
 use odradek_shards::log::{CLEANED, HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, names, parse_offsets};
 use odradek_shards::runtime::lock::{Lock, LockFault};
 use odradek_shards::types::NodeId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// Opens every directory of `config`, creating what is missing. Blocks on the disks; call it before the shards start.
-/// Nothing is changed in any of them, but for locks and empty directories, unless all are in order.
+/// One that cannot be used is left out, with a line in the log, as long as another can and it is not the metadata log's.
+/// Nothing is changed in any of them, but for locks and empty directories, unless all the others are in order.
 pub fn open(config: &BrokerConfig) -> Result<LogDirs, LogDirError> {
     let mut paths = config.log_dirs.clone();
-    let data_dirs = paths.len();
-    let metadata = paths.iter().position(|path| *path == config.metadata_log_dir).unwrap_or_else(|| {
+    if !paths.contains(&config.metadata_log_dir) {
         paths.push(config.metadata_log_dir.clone());
-        data_dirs
-    });
-    let locks = paths.iter().map(|path| lock(path)).collect::<Result<_, _>>()?;
-    let found = paths.iter().map(|path| Found::read(path, config.node_id)).collect::<Result<Vec<_>, _>>()?;
+    }
+    let mut offline = Vec::new();
+    let mut found = Vec::with_capacity(paths.len());
+    for path in &paths {
+        found.extend(or_offline(Found::lock_and_read(path, config.node_id), path, config, &mut offline)?);
+    }
     check_together(&found)?;
     let cluster_id = found.iter().find_map(|found| found.meta.as_ref()).map(|meta| meta.cluster_id.clone());
     let cluster_id = cluster_id.unwrap_or_else(|| id_text(new_id()));
-    let dirs = found.into_iter().map(|found| found.take(config.node_id, &cluster_id));
-    let dirs = dirs.collect::<Result<_, _>>()?;
-    Ok(LogDirs { cluster_id, dirs, metadata, data_dirs, _locks: locks })
+    let mut dirs = Vec::with_capacity(found.len());
+    for found in found {
+        let path = found.path.clone();
+        dirs.extend(or_offline(found.take(config.node_id, &cluster_id), &path, config, &mut offline)?);
+    }
+    let metadata = dirs.iter().position(|dir| dir.path == config.metadata_log_dir);
+    let metadata = metadata.expect("without the metadata log's directory there was an error");
+    let data_dirs = dirs.iter().filter(|dir| config.log_dirs.contains(&dir.path)).count();
+    if data_dirs == 0 {
+        return Err(LogDirError::AllUnusable);
+    }
+    Ok(LogDirs { cluster_id, dirs, metadata, data_dirs, offline })
+}
+
+/// Says what is wrong with a directory that is left out.
+fn or_offline<T>(
+    found: Result<T, LogDirError>,
+    path: &Path,
+    config: &BrokerConfig,
+    offline: &mut Vec<PathBuf>,
+) -> Result<Option<T>, LogDirError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if !error.is_of_one_directory() => Err(error),
+        Err(error) if *path == *config.metadata_log_dir => Err(LogDirError::Metadata(Box::new(error))),
+        Err(error) => {
+            tracing::error!("{error}; until a start finds it usable, its partitions are offline");
+            offline.push(path.to_path_buf());
+            Ok(None)
+        }
+    }
 }
 
 fn lock(path: &Path) -> Result<Lock, LogDirError> {
@@ -47,10 +77,16 @@ struct Found {
     meta: Option<MetaProperties>,
     /// Names of the directories in it.
     names: Vec<String>,
+    lock: Lock,
 }
 
 impl Found {
-    fn read(path: &Path, node_id: NodeId) -> Result<Self, LogDirError> {
+    fn lock_and_read(path: &Path, node_id: NodeId) -> Result<Self, LogDirError> {
+        let lock = lock(path)?;
+        Self::read(path, node_id, lock)
+    }
+
+    fn read(path: &Path, node_id: NodeId, lock: Lock) -> Result<Self, LogDirError> {
         let names = directories(path).map_err(unusable(path))?;
         let Some(bytes) = files::read(path, meta_properties::FILE).map_err(unusable(path))? else {
             let holds_logs = names.iter().any(|name| names::parse_directory(name).is_some());
@@ -58,7 +94,7 @@ impl Found {
             return if holds_logs {
                 Err(LogDirError::Ownerless { path })
             } else {
-                Ok(Self { path, meta: None, names })
+                Ok(Self { path, meta: None, names, lock })
             };
         };
         let meta = MetaProperties::parse(&String::from_utf8_lossy(&bytes))
@@ -66,17 +102,19 @@ impl Found {
         if meta.node_id != node_id {
             return Err(LogDirError::OtherNode { path: path.into(), stored: meta.node_id.0, configured: node_id.0 });
         }
-        Ok(Self { path: path.into(), meta: Some(meta), names })
+        Ok(Self { path: path.into(), meta: Some(meta), names, lock })
     }
 
     /// Makes the directory this node's, and no longer clean: from here on a crash means recovery.
     fn take(self, node_id: NodeId, cluster_id: &str) -> Result<LogDir, LogDirError> {
         let path = self.path;
+        let is_new = self.meta.is_none();
         let directory_id = own(&path, self.meta, node_id, cluster_id).map_err(unusable(&path))?;
         let clean = files::read(&path, clean_shutdown::FILE).map_err(unusable(&path))?;
         files::remove(&path, clean_shutdown::FILE).map_err(unusable(&path))?;
         let mut dir = LogDir {
             directory_id,
+            is_new,
             is_clean: clean.is_some(),
             broker_epoch: clean.as_deref().and_then(clean_shutdown::parse),
             partitions: BTreeSet::new(),
@@ -86,6 +124,9 @@ impl Found {
             high_watermarks: offsets(&path, HIGH_WATERMARKS)?,
             cleaned: offsets(&path, CLEANED)?,
             path,
+            has_failed: false,
+            futures: BTreeMap::new(),
+            _lock: self.lock,
         };
         dir.note(self.names.into_iter());
         Ok(dir)

@@ -87,6 +87,13 @@ impl BrokerRegistration {
         }
     }
 
+    /// Whether a replica that is said to lie in `dir` can be served: as far as one knows, the directory works.
+    pub fn has_online_dir(&self, dir: Uuid) -> bool {
+        let is_reserved = dir.as_u128() < super::topics::DIRECTORIES_RESERVED;
+        let is_unknown = is_reserved && dir != super::topics::DIRECTORY_LOST;
+        is_unknown || self.log_dirs.is_empty() || self.log_dirs.contains(&dir)
+    }
+
     /// Every log directory is cordoned: no new replica may be placed here.
     pub fn is_cordoned(&self) -> bool {
         let cordoned = self.cordoned_log_dirs.as_deref().unwrap_or_default();

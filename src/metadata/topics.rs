@@ -17,6 +17,10 @@ pub const NO_LEADER: NodeId = NodeId(-1);
 const NO_LEADER_CHANGE: i32 = -2;
 /// A replica whose log directory no broker has reported yet (KIP-858).
 pub const DIRECTORY_UNASSIGNED: Uuid = Uuid::from_u128(1);
+/// A replica in a directory that failed before the broker could say which.
+pub const DIRECTORY_LOST: Uuid = Uuid::nil();
+/// Ids below mean something else than a directory.
+pub const DIRECTORIES_RESERVED: u128 = 100;
 
 /// Every topic, by name and by identity.
 #[derive(Clone, Debug, Default, PartialEq)]

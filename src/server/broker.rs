@@ -1,8 +1,10 @@
 //! What each shard runs from its start to its end. Shard 0 leads: it starts the others' rooms, publishes, and stops all.
 
+use super::assignments::Assignments;
 use super::checkpoints::Checkpoints;
 use super::control::{Control, ControlPort, Done, tell_all};
-use super::journals::Journals;
+use super::journals::{Journals, look};
+use super::log_dir_watch::LogDirWatch;
 use super::metadata_log;
 use super::publication::Publication;
 use super::registration::{Registrant, Registration};
@@ -14,13 +16,13 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::controller::{self, Controller};
 use crate::group;
 use crate::handlers::Identity;
-use crate::log_dirs::LogDirs;
+use crate::log_dirs::{LogDirError, LogDirTable, LogDirs};
 use crate::metadata::{Image, ResourceType};
 use crate::network::{Incoming, accept_loop};
 use crate::raft::Raft;
 use futures_util::future::{Either, select};
 use odradek_shards::mailbox::{Berth, Mesh};
-use odradek_shards::message::{Reply, Request};
+use odradek_shards::message::{LogDirIndex, Reply, Request};
 use odradek_shards::runtime::signals::Signals;
 use odradek_shards::runtime::sync::{Receiver, oneshot};
 use odradek_shards::runtime::{self, Class, Directory, Instant};
@@ -107,10 +109,11 @@ async fn lead(leader: Leader, start: Start) {
     let Start { started, sockets, log_dirs, signals, fate } = start;
     match leader.start(started, &sockets, log_dirs).await {
         Ok(mut running) => {
-            match select(pin!(signals.received()), &mut running.failure).await {
+            let failed = select(&mut running.failure, &mut running.lost);
+            match select(pin!(signals.received()), failed).await {
                 Either::Left((signal, _)) => info!("stopping: {signal:?} received"),
-                Either::Right((failure, _)) => {
-                    let error = failure.expect("the controller ends by failing");
+                Either::Right((Either::Left((failure, _)) | Either::Right((failure, _)), _)) => {
+                    let error = failure.expect("the controller and the watch end by failing");
                     error!("stopping: {error}");
                     *fate.lock().expect("nothing panics while it holds the error") = Some(error);
                 }
@@ -129,24 +132,32 @@ struct Running {
     raft: Raft,
     /// Of the metadata log.
     failure: Receiver<StartError>,
+    /// Of a log directory that the broker cannot do without.
+    lost: Receiver<StartError>,
 }
 
 impl Leader {
     async fn start(&self, started: Instant, sockets: &Sockets, log_dirs: LogDirs) -> Result<Running, StartError> {
         let Bound { listeners, endpoints } = sockets.bind(&self.config).await?;
+        let (log_dirs, dirs, journals) = open_all(log_dirs).await?;
         let paths: Vec<PathBuf> = log_dirs.dirs.iter().map(|dir| dir.path.clone()).collect();
-        let dirs = open_all(&paths).await.map_err(StartError::Shard)?;
-        let journals = Journals::find(&dirs, &log_dirs).await.map_err(StartError::Journal)?;
         let open = || Control::Open { log_dirs: paths.clone(), leftovers: journals.leftovers() };
         tell_all(&self.port, self.count, open).await.map_err(StartError::Shard)?;
         let shards = self.rooms.shards().clone();
         let raft = metadata_log::open(&self.config, &log_dirs, &dirs).await?;
-        let checkpoints = Checkpoints::new(shards.clone(), dirs);
-        let identity = Identity { node: self.config.node_id, cluster: (&log_dirs.cluster_id).into() };
-        let directory_ids = log_dirs.dirs.iter().map(|dir| dir.directory_id).collect();
-        let closed_at = log_dirs.dirs.iter().find_map(|dir| dir.broker_epoch);
+        let table = Arc::new(LogDirTable::new(&log_dirs));
+        let cluster = (&log_dirs.cluster_id).into();
+        let identity = Identity { node: self.config.node_id, cluster, log_dirs: table.clone() };
+        let past = Past::of(&log_dirs);
+        let metadata = LogDirIndex(u16::try_from(log_dirs.metadata).expect("log.dirs names few directories"));
+        let assignments = Assignments::new(self.controller.clone(), self.config.node_id);
+        let (config, port) = (self.config.clone(), self.port.clone());
         let publication =
-            Publication::new(self.config.node_id, self.config.clone(), shards.clone(), self.port.clone(), log_dirs);
+            Publication::new(self.config.node_id, config, shards.clone(), port, log_dirs, assignments.clone());
+        let (watch, lost) =
+            LogDirWatch::new(shards.clone(), table.clone(), metadata, publication.clone(), assignments.clone());
+        watch.start();
+        let checkpoints = Checkpoints::new(shards.clone(), dirs, watch.clone());
         let settings = controller::Settings {
             cluster_id: identity.cluster.clone(),
             node: self.config.node_id,
@@ -159,25 +170,29 @@ impl Leader {
             Either::Left((image, _)) => image,
             Either::Right((failure, _)) => return Err(failure.expect("the controller ends by failing")),
         };
-        journals.remove().await.map_err(StartError::Journal)?;
+        for (index, error) in journals.remove(|index| watch.is_online(index)).await {
+            watch.failed(LogDirIndex(index as u16), &format!("removing a journal of the run before: {error}"));
+        }
         let registrant = Registrant {
             config: &self.config,
             cluster_id: &identity.cluster,
-            log_dirs: directory_ids,
+            log_dirs: table,
             endpoints,
-            previous_epoch: self.previous_epoch(&image, closed_at),
+            previous_epoch: self.previous_epoch(&image, past),
         };
         let registration = Rc::new(Registration::new(self.controller.clone(), registrant).await?);
+        watch.registered(registration.clone());
+        runtime::spawn_in(Class::Control, assignments.run(registration.epoch));
         tell_all(&self.port, self.count, || Control::Begin(identity.clone())).await.map_err(StartError::Shard)?;
         self.listen(listeners, sockets);
         self.keep(&registration, &checkpoints);
         self.say_ready(started, sockets, &paths, publication.partitions());
-        Ok(Running { checkpoints, registration, raft, failure })
+        Ok(Running { checkpoints, registration, raft, failure, lost })
     }
 
-    /// Of the run before, when all it acknowledged is here: it ended in order (`closed_at`), or it synced every record
-    /// before it acknowledged it.
-    fn previous_epoch(&self, image: &Image, closed_at: Option<i64>) -> Option<i64> {
+    /// Of the run before, when all it acknowledged is here: it ended in order, or it synced every record before it
+    /// acknowledged it.
+    fn previous_epoch(&self, image: &Image, past: Past) -> Option<i64> {
         let is_written = |config: &TopicConfig| config.odradek_durability == Durability::Written;
         let any_written = is_written(&self.config.topic_defaults)
             || image.topics().iter().any(|topic| {
@@ -185,7 +200,11 @@ impl Leader {
                 !overrides.is_empty() && is_written(&TopicConfig::resolve(overrides, &self.config))
             });
         let registered = image.cluster().broker(self.config.node_id).map(|broker| broker.epoch);
-        closed_at.or(registered.filter(|_| !any_written))
+        match past {
+            Past::Gone => None,
+            Past::Closed(epoch) => Some(epoch),
+            Past::Broken => registered.filter(|_| !any_written),
+        }
     }
 
     fn listen(&self, listeners: Vec<(Arc<str>, runtime::net::Listener)>, sockets: &Sockets) {
@@ -233,12 +252,54 @@ impl Running {
     }
 }
 
-async fn open_all(paths: &[PathBuf]) -> std::io::Result<Vec<Directory>> {
-    let mut dirs = Vec::with_capacity(paths.len());
-    for path in paths {
-        dirs.push(Directory::open(path).await?);
+/// What the run before left behind.
+#[derive(Clone, Copy)]
+enum Past {
+    /// Every directory was closed in order, by the broker of this epoch.
+    Closed(i64),
+    /// One at least was not.
+    Broken,
+    /// A directory is new or cannot be used: what was in it may be lost.
+    Gone,
+}
+
+impl Past {
+    fn of(log_dirs: &LogDirs) -> Self {
+        let first = log_dirs.dirs.first().and_then(|dir| dir.broker_epoch);
+        let is_lost = !log_dirs.offline.is_empty() || log_dirs.dirs.iter().any(|dir| dir.is_new);
+        match first {
+            _ if is_lost => Self::Gone,
+            Some(epoch) if log_dirs.dirs.iter().all(|dir| dir.broker_epoch == first) => Self::Closed(epoch),
+            _ => Self::Broken,
+        }
     }
-    Ok(dirs)
+}
+
+/// Opens all directories and looks up what is in their journals. One that cannot be is left out, unless it is the
+/// metadata log's or the last.
+async fn open_all(mut log_dirs: LogDirs) -> Result<(LogDirs, Vec<Directory>, Journals), StartError> {
+    let mut found = Vec::with_capacity(log_dirs.dirs.len());
+    while let Some(log_dir) = log_dirs.dirs.get(found.len()) {
+        let index = found.len();
+        let opened = match Directory::open(&log_dir.path).await {
+            Ok(dir) => look(&dir, log_dir).await.map(|leftovers| (dir, leftovers)).map_err(StartError::Journal),
+            Err(error) => Err(StartError::Shard(error)),
+        };
+        match opened {
+            Ok(opened) => found.push(opened),
+            Err(error) if index == log_dirs.metadata => return Err(error),
+            Err(error) => {
+                let path = log_dir.path.display();
+                error!("log directory {path}: {error}; until a start finds it usable, its partitions are offline");
+                log_dirs.leave_out(index);
+            }
+        }
+    }
+    if !log_dirs.holds_topics(0) {
+        return Err(LogDirError::AllUnusable.into());
+    }
+    let dirs = found.iter().map(|(dir, _)| dir.clone()).collect();
+    Ok((log_dirs, dirs, Journals::new(found)))
 }
 
 fn milliseconds(configured: i64) -> Duration {

@@ -1,35 +1,37 @@
 //! The checkpoint files of the log directories: written once in a while, and for the last time at a clean stop.
 
+use super::log_dir_watch::LogDirWatch;
 use crate::log_dirs::{Checkpoint, mark_clean, write_checkpoints};
+use futures_util::future::select;
 use odradek_shards::Shards;
-use odradek_shards::log::StorageError;
-use odradek_shards::message::{PartitionCheckpoint, Reply, Request};
+use odradek_shards::message::{LogDirIndex, PartitionCheckpoint, Reply, Request};
 use odradek_shards::runtime::{self, Directory};
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
-use tracing::{error, warn};
+use tracing::warn;
 
 /// Shard 0's hand on the checkpoint files.
 pub struct Checkpoints {
     shards: Shards,
     dirs: Vec<Directory>,
+    watch: Rc<LogDirWatch>,
     written: RefCell<Vec<Checkpoint>>,
 }
 
 impl Checkpoints {
-    pub fn new(shards: Shards, dirs: Vec<Directory>) -> Rc<Self> {
-        Rc::new(Self { shards, dirs, written: RefCell::default() })
+    /// `dirs` are those of `LogDirs::dirs`, opened.
+    pub fn new(shards: Shards, dirs: Vec<Directory>, watch: Rc<LogDirWatch>) -> Rc<Self> {
+        Rc::new(Self { shards, dirs, watch, written: RefCell::default() })
     }
 
-    /// Writes every `interval`, as long as the shard runs.
+    /// Writes every `interval`, and when a partition has moved, as long as the shard runs.
     pub async fn run(self: Rc<Self>, interval: Duration) {
         loop {
-            runtime::sleep(interval).await;
+            select(pin!(runtime::sleep(interval)), pin!(self.watch.moves())).await;
             let told = self.ask(|| Request::Checkpoint).await;
-            if let Err(error) = self.write(&told).await {
-                warn!("checkpoints are not written: {error}; a crash would have more to recover");
-            }
+            self.write(&told).await;
         }
     }
 
@@ -37,19 +39,20 @@ impl Checkpoints {
     /// Without a sound metadata log none of them is.
     pub async fn close(&self, broker_epoch: i64, is_metadata_sound: bool) {
         let told = self.ask(|| Request::Shutdown).await;
-        if let Err(error) = self.write(&told).await {
-            error!("checkpoints are not written: {error}; the next start recovers every log");
-            return;
-        }
+        self.write(&told).await;
         for (index, dir) in self.dirs.iter().enumerate() {
-            let sound =
-                is_metadata_sound && told.iter().filter(|one| usize::from(one.log_dir.0) == index).all(|one| one.sound);
+            let here = |one: &&PartitionCheckpoint| usize::from(one.log_dir.0) == index;
+            let sound = is_metadata_sound && self.is_online(index) && told.iter().filter(here).all(|one| one.sound);
             if !sound {
                 warn!("{} is not marked clean: the next start recovers its logs", dir.path().display());
             } else if let Err(error) = mark_clean(dir, broker_epoch).await {
                 warn!("{} is not marked clean: {error}; the next start recovers its logs", dir.path().display());
             }
         }
+    }
+
+    fn is_online(&self, index: usize) -> bool {
+        self.watch.is_online(index)
     }
 
     async fn ask(&self, request: impl Fn() -> Request) -> Vec<PartitionCheckpoint> {
@@ -63,16 +66,21 @@ impl Checkpoints {
         told
     }
 
-    /// Writes nothing when nothing moved.
-    async fn write(&self, told: &[PartitionCheckpoint]) -> Result<(), StorageError> {
+    /// Writes nothing when nothing moved. A directory that does not take its files has failed.
+    async fn write(&self, told: &[PartitionCheckpoint]) {
         let mut checkpoints: Vec<Checkpoint> = told.iter().map(checkpoint).collect();
         checkpoints.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         if *self.written.borrow() == checkpoints {
-            return Ok(());
+            return;
         }
-        write_checkpoints(&self.dirs, &checkpoints).await?;
+        for (index, dir) in self.dirs.iter().enumerate() {
+            if self.is_online(index)
+                && let Err(error) = write_checkpoints(dir, index, &checkpoints).await
+            {
+                self.watch.failed(LogDirIndex(index as u16), &error.to_string());
+            }
+        }
         *self.written.borrow_mut() = checkpoints;
-        Ok(())
     }
 }
 

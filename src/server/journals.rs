@@ -1,7 +1,7 @@
 //! What an earlier run left in the journals of the log directories: found before the shards open any log, removed when all
 //! of them have taken back what is theirs.
 
-use crate::log_dirs::LogDirs;
+use crate::log_dirs::LogDir;
 use odradek_shards::journal::{self, Leftovers};
 use odradek_shards::runtime::Directory;
 use std::io;
@@ -13,24 +13,9 @@ pub struct Journals {
 }
 
 impl Journals {
-    /// `dirs` are `log_dirs.dirs`, opened. Of a directory that was closed in order nothing is left: it may have been
-    /// another broker that closed it, which knows no journals.
-    pub async fn find(dirs: &[Directory], log_dirs: &LogDirs) -> io::Result<Self> {
-        let mut found = Vec::with_capacity(dirs.len());
-        for (dir, log_dir) in dirs.iter().zip(&log_dirs.dirs) {
-            let leftovers = if log_dir.is_clean {
-                journal::discard(dir).await?;
-                Leftovers::default()
-            } else {
-                Leftovers::find(dir).await?
-            };
-            if !leftovers.is_empty() {
-                let partitions = leftovers.partitions();
-                info!("{}: journals hold batches of {partitions} partitions", log_dir.path.display());
-            }
-            found.push((dir.clone(), Arc::new(leftovers)));
-        }
-        Ok(Self { found })
+    /// What was [`look`]ed up in each directory.
+    pub fn new(found: Vec<(Directory, Arc<Leftovers>)>) -> Self {
+        Self { found }
     }
 
     /// In the order of the directories.
@@ -38,11 +23,30 @@ impl Journals {
         self.found.iter().map(|(_, leftovers)| leftovers.clone()).collect()
     }
 
-    /// To be called when every log has been opened.
-    pub async fn remove(self) -> io::Result<()> {
-        for (dir, leftovers) in &self.found {
-            leftovers.remove(dir).await?;
+    /// To be called when every log has been opened. What stays must not come to light later, when its log has grown to
+    /// where it would fit: who cannot be rid of it tells by index.
+    pub async fn remove(self, is_online: impl Fn(usize) -> bool) -> Vec<(usize, io::Error)> {
+        let mut failed = Vec::new();
+        for (index, (dir, leftovers)) in self.found.iter().enumerate().filter(|(index, _)| is_online(*index)) {
+            if let Err(error) = leftovers.remove(dir).await {
+                failed.push((index, error));
+            }
         }
-        Ok(())
+        failed
     }
+}
+
+/// The journals in one directory. Of one that was closed in order nothing is left: it may have been another broker that
+/// closed it, which knows no journals.
+pub async fn look(dir: &Directory, log_dir: &LogDir) -> io::Result<Arc<Leftovers>> {
+    if log_dir.is_clean {
+        journal::discard(dir).await?;
+        return Ok(Arc::default());
+    }
+    let leftovers = Leftovers::find(dir).await?;
+    if !leftovers.is_empty() {
+        let partitions = leftovers.partitions();
+        info!("{}: journals hold batches of {partitions} partitions", log_dir.path.display());
+    }
+    Ok(Arc::new(leftovers))
 }

@@ -1,15 +1,16 @@
 //! From one metadata image to the next: first the logs, on the shards that own them, then the image, on every shard.
 
+use super::assignments::Assignments;
 use super::control::{Control, ControlPort, Published, tell_all};
 use crate::config::BrokerConfig;
-use crate::log_dirs::{Home, LogDirs};
-use crate::metadata::topics::TopicImage;
+use crate::log_dirs::{Home, LogDirs, Whereabouts};
+use crate::metadata::topics::{DIRECTORIES_RESERVED, TopicImage};
 use crate::metadata::{Delta, Image, ResourceType};
 use odradek_shards::Shards;
 use odradek_shards::log::LogConfig;
 use odradek_shards::message::{LogDirIndex, OpenPartition, PartitionChange, Reply, Request};
 use odradek_shards::runtime::sync::Notify;
-use odradek_shards::types::{NodeId, ShardId, TopicPartition};
+use odradek_shards::types::{NodeId, PartitionIndex, ShardId, TopicPartition};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -25,6 +26,7 @@ pub struct Publication {
     shards: Shards,
     port: Rc<ControlPort>,
     log_dirs: RefCell<LogDirs>,
+    assignments: Rc<Assignments>,
     has_begun: Cell<bool>,
     partitions: Cell<usize>,
     last: RefCell<Option<Arc<Image>>>,
@@ -40,6 +42,7 @@ impl Publication {
         shards: Shards,
         port: Rc<ControlPort>,
         log_dirs: LogDirs,
+        assignments: Rc<Assignments>,
     ) -> Rc<Self> {
         let in_force = RefCell::new(config.clone());
         Rc::new(Self {
@@ -49,6 +52,7 @@ impl Publication {
             shards,
             port,
             log_dirs: RefCell::new(log_dirs),
+            assignments,
             has_begun: Cell::default(),
             partitions: Cell::default(),
             last: RefCell::default(),
@@ -79,6 +83,16 @@ impl Publication {
             }
             published.await;
         }
+    }
+
+    /// No partition is placed there any more.
+    pub fn log_dir_failed(&self, index: usize) {
+        self.log_dirs.borrow_mut().fail(index);
+    }
+
+    /// The partition has moved there.
+    pub fn moved(&self, topic: &str, partition: PartitionIndex, index: usize) {
+        self.log_dirs.borrow_mut().moved(topic, partition, index);
     }
 
     /// How many partitions are here.
@@ -117,7 +131,8 @@ impl Publication {
     }
 
     fn changes(&self, delta: &Delta, image: &Image, reconfigured: bool) -> Changes {
-        let mut changes = if self.has_begun.replace(true) { Changes::new() } else { self.doomed() };
+        let is_first = !self.has_begun.replace(true);
+        let mut changes = if is_first { self.doomed() } else { Changes::new() };
         let local = delta.local_changes(self.node);
         self.partitions.set(self.partitions.get() + local.added.len() - local.removed.len());
         for partition in local.removed {
@@ -129,7 +144,7 @@ impl Publication {
         for partition in local.added {
             if let Some(topic) = image.topics().by_id(partition.topic) {
                 let config = self.log_config(image, &topic.name);
-                self.open(partition, topic, &config, &mut changes);
+                self.open(partition, topic, &config, is_first, &mut changes);
             }
         }
         for partition in local.changed {
@@ -139,23 +154,64 @@ impl Publication {
         changes
     }
 
-    fn open(&self, partition: TopicPartition, topic: &TopicImage, config: &Arc<LogConfig>, changes: &mut Changes) {
-        let index = partition.partition;
-        let known = self.log_dirs.borrow().home(&topic.name, index);
-        let home: Home = known.unwrap_or_else(|| self.log_dirs.borrow_mut().place(&topic.name, index));
-        let image = topic.partition(index).expect("a partition that is to be opened stands in its topic");
+    fn open(
+        &self,
+        partition: TopicPartition,
+        topic: &TopicImage,
+        config: &Arc<LogConfig>,
+        is_first: bool,
+        changes: &mut Changes,
+    ) {
+        let Some(home) = self.home(partition, topic, is_first) else {
+            return self.add(changes, partition, PartitionChange::Absent { partition });
+        };
+        for (index, name) in &home.stale {
+            let discard = PartitionChange::Discard { log_dir: log_dir(*index), name: name.clone() };
+            self.add(changes, partition, discard);
+        }
+        let image = topic.partition(partition.partition).expect("a partition that is to be opened stands in its topic");
+        let directory = self.log_dirs.borrow().dirs[home.log_dir].directory_id;
+        if image.directory_of(self.node) != Some(directory) {
+            self.assignments.add(partition, directory);
+        }
         let open = OpenPartition {
             partition,
             topic: Arc::from(topic.name.as_str()),
-            log_dir: LogDirIndex(u16::try_from(home.log_dir).expect("log.dirs names few directories")),
+            log_dir: log_dir(home.log_dir),
             config: config.clone(),
             leader_epoch: image.leader_epoch,
             clean: home.is_clean,
             recovery_point: home.recovery_point,
             log_start: home.log_start,
             cleaned: home.cleaned,
+            promote: home.promote,
+            future: home.future.map(|(index, name)| (log_dir(index), name)),
         };
         self.add(changes, partition, PartitionChange::Open(open));
+    }
+
+    /// Where it lies, or where it will; none where that cannot be used, said at once.
+    fn home(&self, partition: TopicPartition, topic: &TopicImage, is_first: bool) -> Option<Home> {
+        let index = partition.partition;
+        let recorded = topic.partition(index).and_then(|image| image.directory_of(self.node));
+        let assigned = recorded.filter(|directory| directory.as_u128() >= DIRECTORIES_RESERVED);
+        let mut log_dirs = self.log_dirs.borrow_mut();
+        match log_dirs.locate(&topic.name, index, assigned) {
+            Whereabouts::Here(home) => Some(home),
+            // A crash may have come before its place was recorded, so it may lie where nobody can look.
+            Whereabouts::Nowhere if is_first && assigned.is_none() && !log_dirs.offline.is_empty() => None,
+            Whereabouts::Nowhere => log_dirs.place(&topic.name, index, assigned),
+            Whereabouts::Offline => None,
+            Whereabouts::Twice(first, second) => {
+                error!(
+                    "{}-{index} lies in {} and in {}, and is offline; remove the one that is known to have failed",
+                    topic.name,
+                    first.display(),
+                    second.display()
+                );
+                None
+            }
+        }
     }
 
     fn lead(&self, partition: TopicPartition, image: &Image, changes: &mut Changes) {
@@ -191,7 +247,7 @@ impl Publication {
     fn doomed(&self) -> Changes {
         let log_dirs = self.log_dirs.borrow();
         let named = log_dirs.dirs.iter().enumerate().flat_map(|(index, dir)| {
-            let log_dir = LogDirIndex(u16::try_from(index).expect("log.dirs names few directories"));
+            let log_dir = log_dir(index);
             dir.doomed.iter().map(move |name| PartitionChange::Discard { log_dir, name: name.clone() })
         });
         let mut changes = Changes::new();
@@ -221,4 +277,8 @@ impl Publication {
         let config = self.started_with.with_dynamic(of(""), of(&self.node.to_string()));
         *self.in_force.borrow_mut() = Arc::new(config);
     }
+}
+
+fn log_dir(index: usize) -> LogDirIndex {
+    LogDirIndex(u16::try_from(index).expect("log.dirs names few directories"))
 }

@@ -1,12 +1,15 @@
 //! The broker's membership: registers with the controller, then heartbeats so that it is not fenced.
 
+use super::log_dir_watch::failed_ids;
 use crate::config::BrokerConfig;
 use crate::controller::{Controller, ControllerReply, ControllerRequest};
+use crate::log_dirs::LogDirTable;
 use crate::metadata::features::SUPPORTED;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::broker_registration_request::{Feature, Listener};
 use odradek_protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
 use odradek_shards::runtime;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
 use uuid::Uuid;
@@ -26,6 +29,7 @@ pub struct Refused(pub ErrorCode);
 pub struct Registration {
     controller: Controller,
     broker_id: i32,
+    log_dirs: Arc<LogDirTable>,
     pub epoch: i64,
 }
 
@@ -33,7 +37,7 @@ pub struct Registration {
 pub struct Registrant<'a> {
     pub config: &'a BrokerConfig,
     pub cluster_id: &'a str,
-    pub log_dirs: Vec<Uuid>,
+    pub log_dirs: Arc<LogDirTable>,
     /// Name, host and port of each advertised listener.
     pub endpoints: Vec<(String, String, u16)>,
     /// Of the run before, when it lost nothing it had acknowledged.
@@ -46,7 +50,7 @@ impl Registration {
         let request = request(&registrant);
         let broker_id = request.broker_id;
         let epoch = attempt(|| register(&controller, &request)).await?;
-        let registration = Self { controller, broker_id, epoch };
+        let registration = Self { controller, broker_id, log_dirs: registrant.log_dirs, epoch };
         attempt(|| registration.unfence()).await?;
         Ok(registration)
     }
@@ -69,12 +73,13 @@ impl Registration {
     }
 
     /// True when the controller keeps the broker fenced.
-    async fn beat(&self) -> Result<bool, ErrorCode> {
+    pub async fn beat(&self) -> Result<bool, ErrorCode> {
         let request = BrokerHeartbeatRequest {
             broker_id: self.broker_id,
             broker_epoch: self.epoch,
             // In one process the broker has seen what the controller committed.
             current_metadata_offset: i64::MAX,
+            offline_log_dirs: failed_ids(&self.log_dirs),
             cordoned_log_dirs: Some(Vec::new()),
             ..Default::default()
         };
@@ -113,6 +118,8 @@ fn request(registrant: &Registrant<'_>) -> BrokerRegistrationRequest {
         port: *port,
         security_protocol: PLAINTEXT,
     });
+    let online = registrant.log_dirs.rows().filter(|row| row.is_online() && row.holds_topics);
+    let log_dirs = online.map(|row| row.directory_id);
     let features = SUPPORTED.iter().map(|(name, range)| Feature {
         name: (*name).into(),
         min_supported_version: range.min,
@@ -125,7 +132,7 @@ fn request(registrant: &Registrant<'_>) -> BrokerRegistrationRequest {
         listeners: listeners.collect(),
         features: features.collect(),
         rack: registrant.config.broker_rack.as_ref().map(Into::into),
-        log_dirs: registrant.log_dirs.clone(),
+        log_dirs: log_dirs.collect(),
         previous_broker_epoch: registrant.previous_epoch.unwrap_or(-1),
         ..Default::default()
     }

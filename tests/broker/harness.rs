@@ -26,7 +26,7 @@ impl Broker {
         Self::start_with(&[])
     }
 
-    /// With these settings besides.
+    /// With these settings besides; `$DATA` in them is where its data lies.
     pub fn start_with(overrides: &[&str]) -> Self {
         let mut broker = Self {
             process: None,
@@ -123,7 +123,7 @@ impl Broker {
         let log_dirs = format!("log.dirs={}", self.data().display());
         let own = [listeners.as_str(), log_dirs.as_str(), "num.shards=2"];
         for setting in own.into_iter().chain(self.overrides.iter().map(String::as_str)) {
-            command.args(["--override", setting]);
+            command.args(["--override", &setting.replace("$DATA", &self.data().display().to_string())]);
         }
         self.process = Some(command.spawn().expect("the binary was built for this test"));
         self.wait_until_ready(before);

@@ -25,6 +25,7 @@ mod harness;
 mod hostile;
 mod kill_nine;
 mod ledger;
+mod log_dirs;
 mod member;
 mod pipelining;
 mod producing;

@@ -53,6 +53,10 @@ pub trait Source: Clone + 'static {
 
     /// The journal does not take what waits, or lost what it took: to be synced elsewhere.
     fn refused(&self);
+
+    /// A write of the journal failed, of all its partitions. Said to one of them, before the others hear that they are
+    /// refused.
+    fn failed(&self, error: &io::Error);
 }
 
 /// Batches that wait for a journal.
@@ -289,15 +293,13 @@ impl<S: Source> Journal<S> {
         }
     }
 
-    /// A failed write is not tried again: from now on everybody syncs segments. What was stored before stays needed.
+    /// A failed write is not tried again, and nothing more is taken. What was stored before stays needed.
     fn fail(&self, error: &io::Error) {
-        if !self.0.over.replace(true) {
-            let path = self.0.dir.path().display();
-            tracing::error!(
-                "the journal in {path} failed: {error}; until the next start every partition syncs by itself"
-            );
-        }
+        let first = !self.0.over.replace(true);
         let lost: Vec<_> = self.0.flights.borrow_mut().drain(..).collect();
+        if let Some((source, _)) = lost.iter().find_map(|flight| flight.entries.first()).filter(|_| first) {
+            source.failed(error);
+        }
         for flight in lost {
             flight.entries.iter().for_each(|(source, _)| source.refused());
         }

@@ -4,6 +4,7 @@ use crate::runtime::simulation::simulate;
 use crate::runtime::{Directory, sleep};
 use crate::types::{Offset, PartitionIndex, TopicId, TopicPartition};
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ struct State {
     handed_over: Cell<i64>,
     stored: RefCell<Vec<i64>>,
     refused: Cell<usize>,
+    failed: Cell<usize>,
 }
 
 const NUMBER: usize = 1024;
@@ -35,6 +37,7 @@ impl Numbers {
             handed_over: Cell::default(),
             stored: RefCell::default(),
             refused: Cell::default(),
+            failed: Cell::default(),
         }))
     }
 
@@ -77,6 +80,10 @@ impl Source for Numbers {
 
     fn refused(&self) {
         self.0.refused.set(self.0.refused.get() + 1);
+    }
+
+    fn failed(&self, _error: &io::Error) {
+        self.0.failed.set(self.0.failed.get() + 1);
     }
 }
 
@@ -219,6 +226,7 @@ fn a_failed_write_ends_the_journal_and_is_not_tried_again() {
         quiet().await;
         assert_eq!((first.stored(), first.0.refused.get()), (1, 1));
         assert_eq!((second.stored(), second.0.refused.get()), (0, 1));
+        assert_eq!(first.0.failed.get() + second.0.failed.get(), 1, "it is said once");
         assert!(!journal.has_room());
         journal.close().await.unwrap();
         assert_eq!(left(&dir, &first).await[0], (0, vec![0]), "what was stored is still needed");

@@ -10,6 +10,9 @@ pub enum StorageError {
     Full { doing: &'static str },
     #[error("{doing}: {message}")]
     Io { doing: &'static str, message: String },
+    /// A file is not there: it was removed meanwhile, or by somebody else.
+    #[error("{doing}: {message}")]
+    Missing { doing: &'static str, message: String },
     /// Bytes that were written whole read back as something else.
     #[error("{file} is damaged at {position}")]
     Damaged { file: String, position: u64 },
@@ -19,9 +22,27 @@ impl StorageError {
     pub(super) fn new(doing: &'static str, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { doing },
+            io::ErrorKind::NotFound => Self::Missing { doing, message: error.to_string() },
             _ => Self::Io { doing, message: error.to_string() },
         }
     }
+}
+
+impl StorageError {
+    /// The disk refused: nothing in the log directory is to be relied on any more.
+    pub fn is_of_disk(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Io { .. })
+    }
+
+    /// What a log says that must not go on, although nothing was wrong with its own files.
+    pub fn elsewhere() -> Self {
+        Self::Io { doing: "using its log directory", message: "it failed elsewhere".into() }
+    }
+}
+
+/// What a log's caller met while it was `doing` something for it.
+pub fn storage_error(doing: &'static str, error: &io::Error) -> StorageError {
+    StorageError::new(doing, error)
 }
 
 /// Adds to an I/O error what was being done.

@@ -101,6 +101,10 @@ impl LeaderEpochs {
     }
 
     /// Something changed since the text was last taken to the disk.
+    pub(super) fn mark_dirty(&mut self) {
+        self.dirty = true;
+    }
+
     pub(super) fn take_dirty(&mut self) -> bool {
         std::mem::take(&mut self.dirty)
     }

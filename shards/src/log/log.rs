@@ -156,6 +156,11 @@ impl Log {
         self.failed.as_ref()
     }
 
+    /// Its log directory failed: it takes nothing more, and begins nothing more.
+    pub fn abandon(&mut self) {
+        self.failed.get_or_insert_with(StorageError::elsewhere);
+    }
+
     /// New settings hold from the next batch on.
     pub fn reconfigure(&mut self, config: Arc<LogConfig>) {
         self.config = config;

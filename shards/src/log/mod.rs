@@ -1,6 +1,7 @@
 //! One partition's log: its segments in Kafka's files, on the seam of [`crate::runtime`].
 
 mod aborted_read;
+mod adopting;
 mod append;
 mod checkpoint;
 mod cleaned_segment;
@@ -60,7 +61,7 @@ pub use close::{close, settle, trim, write_back};
 pub use config::{CleanupPolicy, Durability, LogConfig};
 pub use delete::{Deleted, Deletion, Doomed, discard, retire};
 pub use disk_read::DiskRead;
-pub use error::{AppendError, OpenError, ProducerError, ReadError, StorageError};
+pub use error::{AppendError, OpenError, ProducerError, ReadError, StorageError, storage_error};
 pub use journaling::{Restored, Unjournaled};
 pub use leader_epoch::{EpochStart, LeaderEpochs};
 pub use log::{Log, Opening};

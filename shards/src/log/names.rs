@@ -19,6 +19,7 @@ pub const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 pub const PARTITION_METADATA: &str = "partition.metadata";
 
 const DELETE_DIRECTORY: &str = "-delete";
+const FUTURE_DIRECTORY: &str = "-future";
 /// The longest file name of the usual file systems.
 const NAME_BYTES_MAX: usize = 255;
 
@@ -59,6 +60,19 @@ pub fn deleted_directory(topic: &str, partition: PartitionIndex, unique: u128) -
     format!("{}{suffix}", &topic[..cut])
 }
 
+/// `<topic>-<partition>.<32 hex digits>-future`: a log on its way to another log directory. `None` when that is too long
+/// for a file name.
+pub fn future_directory(topic: &str, partition: PartitionIndex, unique: u128) -> Option<String> {
+    let name = format!("{topic}-{partition}.{unique:032x}{FUTURE_DIRECTORY}");
+    (name.len() <= NAME_BYTES_MAX).then_some(name)
+}
+
+/// The topic and partition of a log on its way to another log directory.
+pub fn parse_future_directory(name: &str) -> Option<(&str, PartitionIndex)> {
+    let (partition, _) = name.strip_suffix(FUTURE_DIRECTORY)?.rsplit_once('.')?;
+    parse_directory(partition)
+}
+
 /// A directory that was renamed to be deleted.
 pub fn is_deleted_directory(name: &str) -> bool {
     name.ends_with(DELETE_DIRECTORY) && name.contains('.')
@@ -90,6 +104,16 @@ mod tests {
         assert_eq!(parse_directory("topic-"), None);
         assert_eq!(parse_directory("-3"), None);
         assert_eq!(parse_directory("topic--3"), Some(("topic-", PartitionIndex(3))));
+    }
+
+    #[test]
+    fn a_directory_on_its_way_is_told_from_others() {
+        let name = future_directory("my.topic", PartitionIndex(3), 7).unwrap();
+        assert_eq!(name, "my.topic-3.00000000000000000000000000000007-future");
+        assert_eq!(parse_future_directory(&name), Some(("my.topic", PartitionIndex(3))));
+        assert_eq!((parse_directory(&name), is_deleted_directory(&name)), (None, false));
+        assert_eq!(parse_future_directory("my.topic-3"), None);
+        assert_eq!(future_directory(&"t".repeat(249), PartitionIndex(0), 7), None);
     }
 
     #[test]

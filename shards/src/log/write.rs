@@ -225,7 +225,8 @@ impl Write {
 
 impl Target {
     async fn write(&mut self, batches: &[TailBatch]) -> Result<(), StorageError> {
-        if batches.is_empty() && self.sync == Sync::After && self.disk.writers.is_closed() {
+        let is_there = self.disk.allocated.is_some();
+        if batches.is_empty() && self.sync == Sync::After && self.disk.writers.is_closed() && is_there {
             return self.sync_closed().await;
         }
         let file = self.writer().await?;

@@ -51,6 +51,7 @@ impl Replica {
             high_watermark: state.high_watermark,
             log_end_offset: state.log_end,
             offline: state.offline,
+            future: None,
         }
     }
 

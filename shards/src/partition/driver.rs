@@ -73,6 +73,8 @@ pub struct Replica {
     pub in_line: Cell<bool>,
     /// Unwritten bytes that its host has counted.
     pub unwritten: Cell<usize>,
+    /// Appends that wait while the partition is taken to another log directory.
+    held: RefCell<Option<Vec<(Ticket, AppendPart)>>>,
 }
 
 impl Replica {
@@ -98,6 +100,7 @@ impl Replica {
             listed: Cell::new(false),
             in_line: Cell::new(false),
             unwritten: Cell::new(0),
+            held: RefCell::default(),
         }
     }
 
@@ -133,8 +136,39 @@ impl Replica {
     /// Offers a batch to the partition; the host hears the decision, now or when the batch is on disk.
     pub fn append(self: &Rc<Self>, host: &Rc<dyn Host>, ticket: Ticket, part: &AppendPart) {
         self.notice_failure(host);
+        if let Some(held) = &mut *self.held.borrow_mut() {
+            return held.push((ticket, part.clone()));
+        }
         let arrival = self.arrival(ticket, part);
         self.step_with(host, Input::Append(arrival), Some(&part.batch));
+    }
+
+    /// From now on appends wait for [`Replica::release`].
+    pub fn hold(&self) {
+        self.held.borrow_mut().get_or_insert_default();
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.held.borrow().is_some()
+    }
+
+    /// What waits is not appended anywhere.
+    pub fn refuse_held(&self, host: &Rc<dyn Host>, reason: Unavailable) {
+        for (ticket, _) in self.held.take().into_iter().flatten() {
+            host.decided(ticket, Err(reason.into()));
+        }
+    }
+
+    /// Takes over what waits at the one it replaces.
+    pub fn take_held(&self, from: &Self) {
+        *self.held.borrow_mut() = from.held.take();
+    }
+
+    /// Appends what waits, in its order.
+    pub fn release(self: &Rc<Self>, host: &Rc<dyn Host>) {
+        for (ticket, part) in self.held.take().into_iter().flatten() {
+            self.append(host, ticket, &part);
+        }
     }
 
     /// The log may have failed outside of a write, at sealing a segment or removing one.
@@ -372,6 +406,15 @@ impl Replica {
     fn fail(self: &Rc<Self>, host: &Rc<dyn Host>, input: Input, error: StorageError) {
         *self.failure.borrow_mut() = Some(error);
         self.step(host, input);
+    }
+
+    /// Its log directory failed: whatever waits is answered with KAFKA_STORAGE_ERROR, and nothing more is begun.
+    pub fn abandon(self: &Rc<Self>, host: &Rc<dyn Host>) {
+        self.log.borrow_mut().abandon();
+        self.failure.borrow_mut().get_or_insert_with(StorageError::elsewhere);
+        self.step(host, Input::StorageFailed);
+        self.step(host, Input::Close(Unavailable::Storage));
+        self.release(host);
     }
 
     fn say_offline(&self, host: &Rc<dyn Host>) {

@@ -82,22 +82,24 @@ impl Host for Shard {
     }
 
     fn tail_changed(&self, replica: &Replica) {
+        if replica.machine().state().closed.is_some() {
+            // It has been let go of, or will be.
+            return;
+        }
         let bytes = replica.log().tail_bytes();
         self.tails.borrow_mut().changed(replica.home().partition, bytes);
         self.count_unwritten(replica);
     }
 
     fn went_offline(&self, home: &Home, cause: &StorageError) {
-        let first = self.failed_dirs.borrow_mut().insert(home.log_dir.0);
         let directory = &home.directory;
-        if first {
-            let path = self.settings.log_dirs[usize::from(home.log_dir.0)].path().display();
+        if let StorageError::Damaged { .. } = cause {
             tracing::error!(
-                "log directory {path} failed at {directory}: {cause}; appends there are refused with \
-                 KAFKA_STORAGE_ERROR until the broker restarts, what was acknowledged stays readable"
+                "{directory} went offline: {cause}; appends there are refused with KAFKA_STORAGE_ERROR until the \
+                 broker restarts, what was acknowledged stays readable"
             );
         } else {
-            tracing::debug!("{directory} went offline: {cause}");
+            self.log_dir_failed(home.log_dir, format!("{directory}: {cause}"));
         }
     }
 }

@@ -5,15 +5,15 @@ use super::Shard;
 use super::responder::Responder;
 use crate::error::{ChangeError, Unavailable};
 use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, TAIL_SHARE};
-use crate::log::{self, Log, Opening, names, partition_metadata};
-use crate::message::{LogDirIndex, OpenPartition, PartitionChange, Reply};
+use crate::log::{self, Log, OpenError, Opening, StorageError, names, partition_metadata};
+use crate::message::{LogDirIndex, OpenPartition, PartitionChange, PartitionCheckpoint, Reply};
 use crate::partition::Input;
 use crate::partition::driver::{Home, Replica};
 use crate::runtime::{self, Class, Directory, Instant};
-use crate::types::{ShardId, TopicId, TopicPartition};
+use crate::types::{Offset, ShardId, TopicId, TopicPartition};
 use futures_util::stream::{self, StreamExt};
 use std::cell::Cell;
-use std::fmt::Display;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,8 +21,9 @@ use std::time::Duration;
 pub(super) enum Slot {
     Opening,
     Open(Rc<Replica>),
-    /// Its log could not be opened; said when it was tried.
-    Failed(Home),
+    /// Its log could not be opened, said when it was tried; or its log directory failed. None where nobody knows where
+    /// it lies.
+    Failed(Option<Home>),
 }
 
 impl Slot {
@@ -84,10 +85,11 @@ impl Shard {
                 Ok(())
             }
             PartitionChange::Delete { partition } => self.delete(*partition).await,
-            PartitionChange::Discard { log_dir, name } => {
-                self.remove_later(self.log_dir(*log_dir)?.clone(), name.clone(), Duration::ZERO);
+            PartitionChange::Absent { partition } => {
+                self.slots.borrow_mut().insert(*partition, Slot::Failed(None));
                 Ok(())
             }
+            PartitionChange::Discard { log_dir, name } => self.discard(*log_dir, name).await,
         }
     }
 
@@ -95,7 +97,7 @@ impl Shard {
         self.replica(partition).map_err(|_| ChangeError::UnknownPartition)
     }
 
-    fn log_dir(&self, index: LogDirIndex) -> Result<&Directory, ChangeError> {
+    pub(super) fn log_dir(&self, index: LogDirIndex) -> Result<&Directory, ChangeError> {
         let missing = || ChangeError::Storage(format!("there is no log directory {}", index.0));
         self.settings.log_dirs.get(usize::from(index.0)).ok_or_else(missing)
     }
@@ -111,32 +113,50 @@ impl Shard {
             log_dir: open.log_dir,
             directory: names::directory(&open.topic, open.partition.partition),
         };
-        let opened = self.open_log(open, &home).await;
+        let opened = match self.is_offline(open.log_dir) {
+            true => Err(ChangeError::Storage("its log directory failed".into())),
+            false => self.open_log(open, &home).await,
+        };
         if !open.clean {
             self.recovery.opened(self.settings.id);
         }
         if opened.is_err() {
             self.keep_leftovers(open);
         }
-        let (slot, result) = match opened {
+        match opened {
             Ok(log) => {
                 let replica = Rc::new(Replica::new(home, open.leader_epoch, log));
+                self.slots.borrow_mut().insert(open.partition, Slot::Open(replica.clone()));
+                if self.is_offline(open.log_dir) {
+                    self.give_up(&replica);
+                    return Ok(());
+                }
                 if !replica.log().is_tidy() {
                     self.list_for_sweep(&replica);
                 }
-                (Slot::Open(replica), Ok(()))
+                if let Some((to, name)) = &open.future {
+                    self.begin_move(&replica, *to, name.clone());
+                }
+                Ok(())
             }
             Err(error) => {
                 tracing::error!("{} does not open: {error}", home.directory);
-                (Slot::Failed(home), Err(error))
+                if let ChangeError::LogDir(cause) = &error {
+                    self.log_dir_failed(open.log_dir, format!("{}: {cause}", home.directory));
+                }
+                self.slots.borrow_mut().insert(open.partition, Slot::Failed(Some(home)));
+                self.unsound.borrow_mut().insert(open.partition, unopened_checkpoint(open));
+                Err(error)
             }
-        };
-        self.slots.borrow_mut().insert(open.partition, slot);
-        result
+        }
     }
 
     async fn open_log(&self, open: &OpenPartition, home: &Home) -> Result<Log, ChangeError> {
         let log_dir = self.log_dir(open.log_dir)?;
+        if let Some(name) = &open.promote {
+            log_dir.rename(name, &home.directory).await.map_err(refused)?;
+            log_dir.sync().await.map_err(refused)?;
+        }
         let directory = own_directory(log_dir, home).await?;
         let how = Opening {
             clean: open.clean,
@@ -145,7 +165,7 @@ impl Shard {
             synced_later: self.is_recovering(open),
             now: runtime::wall_clock(),
         };
-        let log = Log::open(directory, open.config.clone(), how).await.map_err(storage)?;
+        let log = Log::open(directory, open.config.clone(), how).await.map_err(unopened)?;
         let mut log = self.restore(open, log).await?;
         log.set_read_ahead(self.read_ahead.clone());
         log.set_open_files(self.open_files.clone());
@@ -158,10 +178,11 @@ impl Shard {
     async fn delete(&self, partition: TopicPartition) -> Result<(), ChangeError> {
         let slot = self.slots.borrow_mut().remove(&partition).ok_or(ChangeError::UnknownPartition)?;
         self.tails.borrow_mut().removed(partition);
+        self.unsound.borrow_mut().remove(&partition);
         self.cleaner.forget(partition);
         let (home, delay_ms) = match slot {
-            Slot::Opening => return Ok(()),
-            Slot::Failed(home) => (home, 0),
+            Slot::Opening | Slot::Failed(None) => return Ok(()),
+            Slot::Failed(Some(home)) => (home, 0),
             Slot::Open(replica) => {
                 replica.close(&self.host(), Unavailable::UnknownPartition).await;
                 self.journaling(replica.home().log_dir).journal.forget(partition);
@@ -171,14 +192,24 @@ impl Shard {
             }
         };
         let log_dir = self.log_dir(home.log_dir)?;
-        let unique = u128::from(runtime::random_u64()) << 64 | u128::from(runtime::random_u64());
-        let name = log::retire(log_dir, &home.topic, partition.partition, unique).await.map_err(storage)?;
+        let name = log::retire(log_dir, &home.topic, partition.partition, unique()).await.map_err(lost)?;
         self.remove_later(log_dir.clone(), name, Duration::from_millis(delay_ms));
         Ok(())
     }
 
+    /// A directory that has not been renamed for deletion yet is first, so that its name is free.
+    async fn discard(&self, log_dir: LogDirIndex, name: &str) -> Result<(), ChangeError> {
+        let parent = self.log_dir(log_dir)?;
+        let mut doomed = name.to_owned();
+        if let Some((topic, partition)) = names::parse_directory(name) {
+            doomed = log::retire(parent, topic, partition, unique()).await.map_err(lost)?;
+        }
+        self.remove_later(parent.clone(), doomed, Duration::ZERO);
+        Ok(())
+    }
+
     /// When the process stops earlier, the next start finds the directory by its name and discards it.
-    fn remove_later(&self, log_dir: Directory, name: String, delay: Duration) {
+    pub(super) fn remove_later(&self, log_dir: Directory, name: String, delay: Duration) {
         runtime::spawn_in(Class::Background, async move {
             runtime::sleep(delay).await;
             if let Err(error) = log::discard(&log_dir, &name).await {
@@ -222,8 +253,8 @@ fn is_open(change: &PartitionChange) -> bool {
 /// The partition's directory, new or its own; what lies there of another topic of that name is put aside.
 async fn own_directory(log_dir: &Directory, home: &Home) -> Result<Directory, ChangeError> {
     let name = &home.directory;
-    let mut directory = log_dir.create_dir(name).await.map_err(storage)?;
-    let written = match partition_metadata::read_topic_id(&directory).await.map_err(storage)? {
+    let mut directory = log_dir.create_dir(name).await.map_err(refused)?;
+    let written = match partition_metadata::read_topic_id(&directory).await.map_err(lost)? {
         Some(Ok(topic)) => Some(topic),
         Some(Err(malformed)) => return Err(ChangeError::Storage(format!("{name}/partition.metadata: {malformed}"))),
         None => None,
@@ -232,8 +263,8 @@ async fn own_directory(log_dir: &Directory, home: &Home) -> Result<Directory, Ch
         directory = put_aside(log_dir, home, other).await?;
     }
     if written != Some(home.partition.topic) {
-        partition_metadata::write_topic_id(&directory, home.partition.topic).await.map_err(storage)?;
-        log_dir.sync().await.map_err(storage)?;
+        partition_metadata::write_topic_id(&directory, home.partition.topic).await.map_err(lost)?;
+        log_dir.sync().await.map_err(refused)?;
     }
     Ok(directory)
 }
@@ -243,10 +274,44 @@ async fn put_aside(log_dir: &Directory, home: &Home, other: TopicId) -> Result<D
     let name = &home.directory;
     let stray = format!("{name}.{}-stray", other.0.simple());
     tracing::warn!("{name} belongs to topic id {other}, which is no longer this topic's: renamed to {stray}");
-    log_dir.rename(name, &stray).await.map_err(storage)?;
-    log_dir.create_dir(name).await.map_err(storage)
+    log_dir.rename(name, &stray).await.map_err(refused)?;
+    log_dir.create_dir(name).await.map_err(refused)
 }
 
-fn storage(error: impl Display) -> ChangeError {
-    ChangeError::Storage(error.to_string())
+/// What the checkpoint files said of a log that did not open, to be said again.
+fn unopened_checkpoint(open: &OpenPartition) -> PartitionCheckpoint {
+    PartitionCheckpoint {
+        partition: open.partition,
+        topic: open.topic.clone(),
+        log_dir: open.log_dir,
+        recovery_point: open.recovery_point,
+        log_start_offset: open.log_start,
+        high_watermark: open.recovery_point,
+        cleaned: (open.cleaned > Offset::ZERO).then_some(open.cleaned),
+        sound: false,
+    }
+}
+
+/// For the name of a directory.
+pub(super) fn unique() -> u128 {
+    u128::from(runtime::random_u64()) << 64 | u128::from(runtime::random_u64())
+}
+
+fn unopened(error: OpenError) -> ChangeError {
+    match error {
+        OpenError::Storage(error) => lost(error),
+        OpenError::OldFormat { .. } => ChangeError::Storage(error.to_string()),
+    }
+}
+
+pub(super) fn lost(error: StorageError) -> ChangeError {
+    match error.is_of_disk() {
+        true => ChangeError::LogDir(error.to_string()),
+        false => ChangeError::Storage(error.to_string()),
+    }
+}
+
+/// Of a directory's own calls.
+fn refused(error: io::Error) -> ChangeError {
+    ChangeError::LogDir(error.to_string())
 }

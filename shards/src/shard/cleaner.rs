@@ -23,6 +23,8 @@ pub(super) struct Cleaner {
     pace: RefCell<Pace>,
     quarantine: RefCell<HashMap<TopicPartition, Quarantine>>,
     at_work: Cell<bool>,
+    /// The partition at hand.
+    at: Cell<Option<TopicPartition>>,
     rests: Notify,
 }
 
@@ -41,6 +43,7 @@ impl Cleaner {
             pace: RefCell::new(Pace::new(settings.bytes_per_second)),
             quarantine: RefCell::default(),
             at_work: Cell::new(false),
+            at: Cell::default(),
             rests: Notify::new(),
         }
     }
@@ -61,6 +64,10 @@ impl Cleaner {
     /// The partition is gone.
     pub fn forget(&self, partition: TopicPartition) {
         self.quarantine.borrow_mut().remove(&partition);
+    }
+
+    pub fn is_at(&self, partition: TopicPartition) -> bool {
+        self.at.get() == Some(partition)
     }
 
     fn is_quarantined(&self, partition: TopicPartition) -> bool {
@@ -126,7 +133,8 @@ impl Shard {
         let is_open = !self.stopping.get() && replica.machine().state().closed.is_none();
         let is_sound = !replica.machine().state().offline && replica.log().failure().is_none();
         let is_compacted = replica.log().config().cleanup_policy.compact;
-        is_open && is_sound && is_compacted && !self.cleaner.is_quarantined(replica.home().partition)
+        let is_moving = self.moves.contains(replica.home().partition);
+        is_open && is_sound && is_compacted && !is_moving && !self.cleaner.is_quarantined(replica.home().partition)
     }
 
     async fn clean(&self, replica: &Rc<Replica>) {
@@ -140,11 +148,14 @@ impl Shard {
             map_bytes: settings.map_bytes,
             load_factor: settings.load_factor,
             pace: &self.cleaner.pace,
-            must_stop: &|| self.stopping.get() || replica.machine().state().closed.is_some(),
+            must_stop: &|| !self.may_clean(replica),
             doomed: &|doomed| replica.unlink_later(doomed),
         };
         let name = &replica.home().directory;
-        match replica.clean(&self.host(), &dirt, &means).await {
+        self.cleaner.at.set(Some(replica.home().partition));
+        let cleaned = replica.clean(&self.host(), &dirt, &means).await;
+        self.cleaner.at.set(None);
+        match cleaned {
             Ok(Cleaned { from, to, bytes_before, bytes_after }) => {
                 self.cleaner.forget(replica.home().partition);
                 tracing::info!("{name}: compacted from {from} to {to}, {bytes_before} bytes became {bytes_after}");

@@ -9,6 +9,7 @@ use crate::partition::driver::Replica;
 use crate::runtime::{self, Class};
 use crate::types::{Offset, TopicPartition};
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 
 /// A partition in the line of its journal.
@@ -122,5 +123,9 @@ impl Source for Member {
 
     fn refused(&self) {
         self.replica.write_through(&self.shard.host());
+    }
+
+    fn failed(&self, error: &io::Error) {
+        self.shard.log_dir_failed(self.replica.home().log_dir, format!("writing its journal: {error}"));
     }
 }

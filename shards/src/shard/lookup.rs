@@ -6,7 +6,7 @@ use crate::error::Unavailable;
 use crate::log::{Lookup, LookupPlan};
 use crate::message::{
     DeleteRecordsPart, Description, EpochEndPart, EpochEndResult, ListOffsetsPart, ListOffsetsResult, ListedOffset,
-    OffsetQuery, Reply,
+    LogDirIndex, OffsetQuery, Reply,
 };
 use crate::partition::State;
 use crate::partition::driver::Replica;
@@ -18,17 +18,18 @@ use std::rc::Rc;
 /// An answer, or the search it takes.
 enum Listing {
     Known(ListedOffset),
-    Search(LookupPlan),
+    Search(LookupPlan, LogDirIndex),
 }
 
 impl Shard {
     pub(super) fn list_offsets(self: &Rc<Self>, parts: &[ListOffsetsPart], responder: Responder) {
         let listings: Vec<_> = parts.iter().map(|part| self.plan_listing(part)).collect();
-        let at_once = !listings.iter().any(|listing| matches!(listing, Ok(Listing::Search(_))));
+        let at_once = !listings.iter().any(|listing| matches!(listing, Ok(Listing::Search(..))));
+        let shard = self.clone();
         let answer = async move {
             let mut results = Vec::with_capacity(listings.len());
             for listing in listings {
-                results.push(finish_listing(listing).await);
+                results.push(shard.finish_listing(listing).await);
             }
             responder.reply(Reply::ListOffsets(results));
         };
@@ -43,13 +44,32 @@ impl Shard {
         replica.machine().check_epoch(part.current_leader_epoch)?;
         let machine = replica.machine();
         let below = machine.state().readable_end(part.isolation);
-        let search = |what| Ok(Listing::Search(replica.log().plan_lookup(what, below)));
+        let search = |what| Ok(Listing::Search(replica.log().plan_lookup(what, below), replica.home().log_dir));
         match part.query {
             OffsetQuery::Latest => Ok(Listing::Known(latest(machine.state(), below))),
             OffsetQuery::Earliest | OffsetQuery::EarliestLocal => Ok(Listing::Known(earliest(&replica))),
             OffsetQuery::LatestTiered => Ok(Listing::Known(ListedOffset::default())),
             OffsetQuery::MaxTimestamp => search(Lookup::MaxTimestamp),
             OffsetQuery::At(timestamp) => search(Lookup::At(timestamp)),
+        }
+    }
+
+    async fn finish_listing(&self, listing: Result<Listing, Unavailable>) -> ListOffsetsResult {
+        let (search, log_dir) = match listing? {
+            Listing::Known(listed) => return Ok(listed),
+            Listing::Search(search, log_dir) => (search, log_dir),
+        };
+        match search.run().await {
+            Ok(None) => Ok(ListedOffset::default()),
+            Ok(Some(found)) => Ok(ListedOffset {
+                timestamp: Some(found.timestamp),
+                offset: Some(found.offset),
+                leader_epoch: Some(found.leader_epoch),
+            }),
+            Err(error) => {
+                self.read_failed(log_dir, &error);
+                Err(Unavailable::Storage)
+            }
         }
     }
 
@@ -75,7 +95,9 @@ impl Shard {
             None => self.replicas(),
             Some(which) => which.into_iter().filter_map(|partition| self.replica(partition).ok()).collect(),
         };
-        Reply::Describe(replicas.iter().map(|replica| replica.describe()).collect::<Vec<Description>>())
+        let describe =
+            |replica: &Rc<Replica>| Description { future: self.describe_future(replica), ..replica.describe() };
+        Reply::Describe(replicas.iter().map(describe).collect())
     }
 }
 
@@ -86,23 +108,4 @@ fn latest(state: &State, end: Offset) -> ListedOffset {
 fn earliest(replica: &Replica) -> ListedOffset {
     let start = replica.machine().state().log_start;
     ListedOffset { timestamp: None, offset: Some(start), leader_epoch: replica.log().epochs().epoch_at(start) }
-}
-
-async fn finish_listing(listing: Result<Listing, Unavailable>) -> ListOffsetsResult {
-    let search = match listing? {
-        Listing::Known(listed) => return Ok(listed),
-        Listing::Search(search) => search,
-    };
-    match search.run().await {
-        Ok(None) => Ok(ListedOffset::default()),
-        Ok(Some(found)) => Ok(ListedOffset {
-            timestamp: Some(found.timestamp),
-            offset: Some(found.offset),
-            leader_epoch: Some(found.leader_epoch),
-        }),
-        Err(error) => {
-            tracing::warn!("a search by timestamp failed: {error}");
-            Err(Unavailable::Storage)
-        }
-    }
 }

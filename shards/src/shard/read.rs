@@ -4,7 +4,7 @@ use super::Shard;
 use super::responder::Responder;
 use crate::error::{ReadError, Unavailable};
 use crate::log::{Aborted, AbortedRead, ReadPlan, Records, StorageError};
-use crate::message::{Isolation, ReadOk, ReadPart, ReadRequest, ReadResult, Reply};
+use crate::message::{Isolation, LogDirIndex, ReadOk, ReadPart, ReadRequest, ReadResult, Reply};
 use crate::partition::driver::Replica;
 use crate::runtime;
 use crate::types::Offset;
@@ -23,6 +23,7 @@ struct Reading {
 struct Pending {
     answer: ReadOk,
     plan: Plan,
+    log_dir: LogDirIndex,
 }
 
 /// Where a part's records are, and for `read_committed` the aborted transactions among them.
@@ -48,7 +49,7 @@ impl Shard {
 
     async fn read_from_disk(self: Rc<Self>, mut reading: Reading, first: Pending, responder: Responder) {
         let mut next = Some(first);
-        while let Some(Pending { answer, plan }) = next {
+        while let Some(Pending { answer, plan, log_dir }) = next {
             let _charge = match &plan.records {
                 ReadPlan::Disk(disk) => Some(self.disk_reads.charge(disk.bytes_max()).await),
                 ReadPlan::Ready(_) => None,
@@ -56,7 +57,7 @@ impl Shard {
             let result = match plan.run().await {
                 Ok((records, aborted)) => Ok(ReadOk { records, aborted, ..answer }),
                 Err(error) => {
-                    tracing::warn!("a read from disk failed: {error}");
+                    self.read_failed(log_dir, &error);
                     Err(ReadError::Unavailable(Unavailable::Storage))
                 }
             };
@@ -71,19 +72,27 @@ impl Shard {
         while let Some(part) = reading.request.parts.get(reading.results.len()) {
             match self.plan(part, reading) {
                 Err(error) => reading.push(Err(error)),
-                Ok((answer, plan)) => match plan.at_once() {
+                Ok((answer, plan, log_dir)) => match plan.at_once() {
                     Ok((records, aborted)) => reading.push(Ok(ReadOk { records, aborted, ..answer })),
-                    Err(plan) => return Some(Pending { answer, plan }),
+                    Err(plan) => return Some(Pending { answer, plan, log_dir }),
                 },
             }
         }
         None
     }
 
-    fn plan(&self, part: &ReadPart, reading: &Reading) -> Result<(ReadOk, Plan), ReadError> {
+    fn plan(&self, part: &ReadPart, reading: &Reading) -> Result<(ReadOk, Plan, LogDirIndex), ReadError> {
         let replica = self.replica(part.partition)?;
         let max_bytes = part.max_bytes.min(reading.bytes_left);
-        plan(&replica, part, max_bytes, reading.at_least_one)
+        let (answer, plan) = plan(&replica, part, max_bytes, reading.at_least_one)?;
+        Ok((answer, plan, replica.home().log_dir))
+    }
+
+    pub(super) fn read_failed(&self, log_dir: LogDirIndex, error: &StorageError) {
+        tracing::warn!("a read from disk failed: {error}");
+        if error.is_of_disk() {
+            self.log_dir_failed(log_dir, error.to_string());
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Giving a log back what a crash left of it in a journal, before anybody may append to it.
 
 use super::Shard;
+use super::change::lost;
 use crate::error::ChangeError;
 use crate::journal::Reader;
 use crate::limits::RESTORE_BYTES_MAX;
@@ -8,7 +9,7 @@ use crate::log::{self, Log, Restored};
 use crate::message::OpenPartition;
 use crate::runtime;
 use std::cell::RefCell;
-use std::fmt::Display;
+use std::io;
 
 impl Shard {
     /// Appends what continues the log and writes it to its own segments. Whatever fails, the journals stay.
@@ -40,14 +41,14 @@ impl Shard {
 async fn restore(reader: &Reader, open: &OpenPartition, log: &RefCell<Log>) -> Result<(), ChangeError> {
     let (mut taken, mut pending, mut unfit) = (0, 0, 0);
     for entry in reader.leftovers().of(open.partition) {
-        let bytes = reader.read(entry).await.map_err(storage)?;
+        let bytes = reader.read(entry).await.map_err(unread)?;
         let restored = log.borrow_mut().restore(entry.from, &bytes, runtime::wall_clock());
-        match restored.map_err(storage)? {
+        match restored.map_err(lost)? {
             Restored::Taken { bytes } => (taken, pending) = (taken + bytes, pending + bytes),
             Restored::Unfit => unfit += 1,
         }
         if pending >= RESTORE_BYTES_MAX {
-            log::write_back(log).await.map_err(storage)?;
+            log::write_back(log).await.map_err(lost)?;
             pending = 0;
         }
     }
@@ -56,13 +57,13 @@ async fn restore(reader: &Reader, open: &OpenPartition, log: &RefCell<Log>) -> R
         tracing::error!("{topic}-{partition}: {unfit} journal entries do not continue the log and are left out");
     }
     if taken > 0 {
-        log::write_back(log).await.map_err(storage)?;
+        log::write_back(log).await.map_err(lost)?;
         log.borrow_mut().trust_written();
         tracing::info!("{topic}-{partition}: {taken} bytes came back from the journal");
     }
     Ok(())
 }
 
-fn storage(error: impl Display) -> ChangeError {
-    ChangeError::Storage(error.to_string())
+fn unread(error: io::Error) -> ChangeError {
+    ChangeError::LogDir(format!("reading a journal: {error}"))
 }

@@ -12,13 +12,15 @@ use std::rc::Rc;
 
 impl Shard {
     pub(super) fn checkpoints(&self) -> Vec<PartitionCheckpoint> {
-        self.replicas().iter().map(|replica| replica.checkpoint(true)).collect()
+        let open = self.replicas();
+        open.iter().map(|replica| replica.checkpoint(true)).chain(self.unsound_checkpoints()).collect()
     }
 
     pub(super) fn shutdown(self: &Rc<Self>, responder: Responder) {
         self.stopping.set(true);
         self.cancel_all_waits();
         self.deadline.notify_all();
+        self.news.close();
         runtime::spawn_in(Class::Control, self.clone().close_all(responder));
     }
 
@@ -27,9 +29,11 @@ impl Shard {
             self.changes_made.notified().await;
         }
         self.cleaner.rests().await;
+        self.moves_rest().await;
         let replicas = self.replicas();
         let closings = stream::iter(&replicas).map(|replica| self.close(replica));
-        let checkpoints = closings.buffer_unordered(OPENS_AT_ONCE).collect().await;
+        let mut checkpoints: Vec<_> = closings.buffer_unordered(OPENS_AT_ONCE).collect().await;
+        checkpoints.extend(self.unsound_checkpoints());
         self.close_journals().await;
         self.slots.borrow_mut().clear();
         self.unswept.borrow_mut().clear();

@@ -13,7 +13,7 @@ use crate::record::{BatchBuilder, NewRecord, ValidBatch, batches};
 use crate::runtime::memory::{Disk, Operation};
 use crate::runtime::simulation::simulate;
 use crate::runtime::{self, now, sleep, spawn};
-use crate::types::{LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId};
+use crate::types::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -46,6 +46,8 @@ fn open_partition(partition: TopicPartition) -> OpenPartition {
         recovery_point: Offset::ZERO,
         log_start: Offset::ZERO,
         cleaned: Offset::ZERO,
+        promote: None,
+        future: None,
     }
 }
 
@@ -298,42 +300,6 @@ fn a_cancelled_fetch_is_answered_at_once() {
 }
 
 #[test]
-fn after_a_failed_write_appends_are_refused_and_the_past_is_readable() {
-    simulate(11, async {
-        let disk = Disk::new(11);
-        let shard = shard_with(&disk, 2).await;
-        append(&shard, 0, 100).await.unwrap();
-        disk.fail(Operation::Write, 1);
-        let refused = Err(AppendError::Unavailable(Unavailable::Storage));
-        assert_eq!(append(&shard, 0, 100).await, refused);
-        assert_eq!(append(&shard, 0, 100).await, refused);
-        assert_eq!(offsets(&read(&shard, 0, 0).await), [0]);
-        assert!(append(&shard, 1, 100).await.is_ok(), "another partition goes on");
-        let Reply::Shutdown(checkpoints) = shard.submit_local(Request::Shutdown).await else {
-            panic!("no checkpoints")
-        };
-        let sound = |index| checkpoints.iter().find(|c| c.partition == partition(index)).unwrap().sound;
-        assert!(!sound(0) && sound(1));
-    });
-}
-
-#[test]
-fn a_full_disk_refuses_and_keeps_what_it_has() {
-    simulate(12, async {
-        let disk = Disk::new(12);
-        let shard = shard_with(&disk, 1).await;
-        append(&shard, 0, 100).await.unwrap();
-        disk.limit_space(Some(1));
-        let mut kept = 1;
-        while append(&shard, 0, 10_000).await.is_ok() {
-            kept += 1;
-            assert!(kept < 1_000, "a full disk refuses some time");
-        }
-        assert_eq!(offsets(&read(&shard, 0, 0).await).len(), kept);
-    });
-}
-
-#[test]
 fn deleted_records_are_out_of_range() {
     simulate(13, async {
         let shard = shard_with(&Disk::new(13), 1).await;
@@ -541,4 +507,6 @@ fn shards_ask_each_other_through_the_mesh() {
 }
 
 mod compacting;
+mod moving;
+mod offline;
 mod retaining;

@@ -210,6 +210,8 @@ impl Simulation {
             recovery_point: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.recovery_point),
             log_start: checkpoint.map_or(Offset::ZERO, |checkpoint| checkpoint.log_start_offset),
             cleaned: Offset::ZERO,
+            promote: None,
+            future: None,
         });
         match shard.submit_local(Request::Change(vec![open])).await {
             Reply::Change(results) => results.iter().all(Result::is_ok),
@@ -261,7 +263,9 @@ impl Simulation {
             let Reply::Shutdown(closed) = shard.submit_local(Request::Shutdown).await else { panic!("no shutdown") };
             checkpoints.extend(closed);
         }
-        let clean = checkpoints.iter().all(|checkpoint| checkpoint.sound);
+        // Those of a log directory that failed are not among them.
+        let closed_all = checkpoints.len() == self.partitions.len();
+        let clean = closed_all && checkpoints.iter().all(|checkpoint| checkpoint.sound);
         Start { clean, checkpoints }
     }
 }

@@ -20,6 +20,8 @@ struct Cluster {
     now_ms: u64,
     seed: u64,
     last: Vec<MetadataRecord>,
+    /// Of brokers that register from now on, where it is not one each.
+    log_dirs: Option<Vec<Uuid>>,
 }
 
 impl Cluster {
@@ -32,7 +34,7 @@ impl Cluster {
         };
         let at = Moment { now: Instant::from_nanos(0), next_offset: Offset(1), seed: [0, 0] };
         let state = State::new(settings, Replayer::new(Arc::default()), &at);
-        let mut cluster = Self { state, next_offset: Offset(1), now_ms: 0, seed: 0, last: Vec::new() };
+        let mut cluster = Self { state, next_offset: Offset(1), now_ms: 0, seed: 0, last: Vec::new(), log_dirs: None };
         let records = cluster.state.activate(&bootstrap_features());
         cluster.commit(records);
         cluster
@@ -81,7 +83,7 @@ impl Cluster {
             cluster_id: Str::from_static("cluster"),
             incarnation_id: Uuid::from_u128(incarnation),
             features: crate::metadata::features::SUPPORTED.into_iter().map(feature).collect(),
-            log_dirs: vec![Uuid::from_u128(1000 + id as u128)],
+            log_dirs: self.log_dirs.clone().unwrap_or_else(|| vec![Uuid::from_u128(1000 + id as u128)]),
             previous_broker_epoch,
             ..Default::default()
         };
@@ -223,5 +225,6 @@ fn refused(code: ErrorCode, message: &str) -> (i16, String) {
 }
 
 mod broker_life;
+mod directories;
 mod settings;
 mod topics;

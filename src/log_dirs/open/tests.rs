@@ -1,4 +1,5 @@
 use super::*;
+use crate::log_dirs::{Home, Whereabouts};
 use odradek_shards::types::{Offset, PartitionIndex};
 
 /// A directory under the system's temporary one, removed when dropped.
@@ -70,7 +71,7 @@ fn the_metadata_log_may_have_a_directory_of_its_own() {
     let temp = TempDir::new();
     let mut dirs = open(&temp.config("metadata.log.dir=$/m")).unwrap();
     assert_eq!((dirs.dirs.len(), dirs.metadata), (3, 2));
-    let places: Vec<_> = (0..4).map(|index| dirs.place("t", PartitionIndex(index)).log_dir).collect();
+    let places: Vec<_> = (0..4).map(|index| dirs.place("t", PartitionIndex(index), None).unwrap().log_dir).collect();
     assert_eq!(places, [0, 1, 0, 1]);
 }
 
@@ -105,18 +106,95 @@ fn a_new_directory_joins_the_cluster_of_the_others() {
 }
 
 #[test]
-fn logs_without_an_owner_are_refused() {
+fn logs_without_an_owner_are_left_alone() {
+    let temp = TempDir::new();
+    temp.write("b/topic-0/x", "");
+    assert_eq!(open(&temp.config("")).unwrap().offline, [temp.0.join("b")]);
+    assert!(!temp.0.join("b/meta.properties").exists());
     let temp = TempDir::new();
     temp.write("a/topic-0/x", "");
-    assert!(temp.refusal().contains("holds logs but no meta.properties"));
+    assert!(temp.refusal().contains("holds logs but no meta.properties"), "the metadata log's cannot be left alone");
 }
 
 #[test]
-fn a_file_in_the_place_of_a_directory_is_refused_with_the_remedy() {
+fn a_directory_that_cannot_be_used_is_left_out() {
     let temp = TempDir::new();
     temp.write("b", "");
+    let mut dirs = open(&temp.config("")).unwrap();
+    assert_eq!((dirs.dirs.len(), dirs.metadata, &dirs.offline[..]), (1, 0, &[temp.0.join("b")][..]));
+    assert_eq!(dirs.place("t", PartitionIndex(0), None).unwrap().log_dir, 0);
+    drop(dirs);
+    temp.write("c/meta.properties", "nonsense");
+    let dirs = open(&temp.config("log.dirs=$/c,$/a\nmetadata.log.dir=$/a")).unwrap();
+    assert_eq!((&dirs.dirs[dirs.metadata].path, &dirs.offline[..]), (&temp.0.join("a"), &[temp.0.join("c")][..]));
+}
+
+#[test]
+fn without_the_metadata_logs_directory_there_is_no_start() {
+    let temp = TempDir::new();
+    temp.write("a", "");
     let message = temp.refusal();
-    assert!(message.contains("/b: ") && message.contains("set log.dirs to another directory"), "{message}");
+    assert!(message.contains("/a: ") && message.contains("holds the metadata log"), "{message}");
+    let message = open(&temp.config("log.dirs=$/a/b\nmetadata.log.dir=$/m")).unwrap_err().to_string();
+    assert!(message.contains("none of log.dirs can be used"), "{message}");
+}
+
+fn here(dirs: &LogDirs, topic: &str, index: i32, assigned: Option<Uuid>) -> Home {
+    match dirs.locate(topic, PartitionIndex(index), assigned) {
+        Whereabouts::Here(home) => home,
+        other => panic!("{other:?}"),
+    }
+}
+
+const FUTURE: &str = "t-0.0123456789abcdef0123456789abcdef-future";
+
+#[test]
+fn a_partition_lies_where_the_controller_says() {
+    let temp = TempDir::new();
+    open(&temp.config("")).unwrap();
+    temp.write("a/t-0/x", "");
+    temp.write("b/t-0/x", "");
+    let dirs = open(&temp.config("")).unwrap();
+    for at in [0, 1] {
+        let home = here(&dirs, "t", 0, Some(dirs.dirs[at].directory_id));
+        assert_eq!((home.log_dir, home.stale), (at, vec![(1 - at, "t-0".to_string())]));
+    }
+    let paths = ["a", "b"].map(|name| temp.0.join(name));
+    let twice = dirs.locate("t", PartitionIndex(0), None);
+    assert_eq!(twice, Whereabouts::Twice(paths[0].clone(), paths[1].clone()), "nobody says which is right");
+}
+
+#[test]
+fn a_copy_on_its_way_goes_on_unless_the_controller_says_that_it_has_arrived() {
+    let temp = TempDir::new();
+    open(&temp.config("")).unwrap();
+    temp.write("a/t-0/x", "");
+    temp.write(&format!("b/{FUTURE}/x"), "");
+    let dirs = open(&temp.config("")).unwrap();
+    for assigned in [None, Some(dirs.dirs[0].directory_id)] {
+        let home = here(&dirs, "t", 0, assigned);
+        assert_eq!((home.log_dir, home.future), (0, Some((1, FUTURE.to_string()))));
+    }
+    let home = here(&dirs, "t", 0, Some(dirs.dirs[1].directory_id));
+    assert_eq!((home.log_dir, home.promote), (1, Some(FUTURE.to_string())));
+    assert_eq!((home.future, home.stale), (None, vec![(0, "t-0".to_string())]));
+}
+
+#[test]
+fn what_lies_in_a_directory_that_cannot_be_used_is_not_made_anew() {
+    let temp = TempDir::new();
+    let first = open(&temp.config("")).unwrap();
+    let [a, b] = [0, 1].map(|at: usize| first.dirs[at].directory_id);
+    drop(first);
+    let locate = |assigned| open(&temp.config("")).unwrap().locate("t", PartitionIndex(0), Some(assigned));
+    assert_eq!(locate(b), Whereabouts::Nowhere);
+    fs::rename(temp.0.join("b"), temp.0.join("away")).unwrap();
+    temp.write("b", "");
+    assert_eq!((locate(b), locate(a)), (Whereabouts::Offline, Whereabouts::Nowhere));
+    temp.write("a/t-0/x", "");
+    assert_eq!(locate(b), Whereabouts::Offline, "what is here is older than what the controller knows of");
+    fs::remove_file(temp.0.join("b")).unwrap();
+    assert!(matches!(locate(b), Whereabouts::Here(_)), "the other directory is gone for good");
 }
 
 #[test]
@@ -131,10 +209,10 @@ fn what_the_last_run_left_is_found_by_partition() {
     temp.write("b/log-start-offset-checkpoint", "");
     temp.write("b/replication-offset-checkpoint", "nonsense");
     let dirs = open(&temp.config("")).unwrap();
-    let home = dirs.home("my-topic", PartitionIndex(3)).unwrap();
+    let home = here(&dirs, "my-topic", 3, None);
     assert_eq!((home.log_dir, home.is_clean), (1, true));
     assert_eq!((home.recovery_point, home.log_start, home.high_watermark), (Offset(70), Offset(0), Offset(0)));
-    assert_eq!(dirs.home("my-topic", PartitionIndex(4)), None);
+    assert_eq!(dirs.locate("my-topic", PartitionIndex(4), None), Whereabouts::Nowhere);
     assert_eq!(dirs.dirs[1].broker_epoch, Some(12));
     assert_eq!(dirs.dirs[1].partitions.len(), 1);
     assert_eq!(dirs.dirs[1].doomed, ["gone-0.0123456789abcdef0123456789abcdef-delete"]);

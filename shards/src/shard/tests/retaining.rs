@@ -1,4 +1,5 @@
 use super::*;
+use crate::log::Durability;
 
 fn keeping(disk: &Disk) -> Rc<Shard> {
     let settings = Settings::new(ShardId(0), vec![Directory::memory(disk)]);
@@ -77,5 +78,23 @@ fn as_many_bytes_stay_as_the_topic_keeps() {
         assert_eq!(start_of(&shard), 6);
         let size = shard.replica(partition(0)).unwrap().log().size();
         assert!((100_000..130_000).contains(&size), "{size}");
+    });
+}
+
+#[test]
+fn all_records_go_although_the_last_of_them_are_not_synced_yet() {
+    simulate(33, async {
+        let shard = new_shard(&Disk::new(33));
+        let config = Arc::new(LogConfig { durability: Durability::Synced, ..LogConfig::default() });
+        open(&shard, OpenPartition { config, ..open_partition(partition(0)) }).await.unwrap();
+        for _ in 0..20 {
+            append(&shard, 0, 1_000).await.unwrap();
+        }
+        // Long enough to be brought from the journal to the segment.
+        sleep(Duration::from_secs(10)).await;
+        let parts = vec![DeleteRecordsPart { partition: partition(0), before: None }];
+        shard.submit_local(Request::DeleteRecords(parts)).await;
+        sleep(Duration::from_mins(2)).await;
+        assert_eq!(append(&shard, 0, 1_000).await.unwrap().base_offset, Offset(20));
     });
 }
