@@ -16,6 +16,8 @@ struct World {
     acknowledged: Cell<i64>,
     low_watermark: Cell<i64>,
     takes_assignments: Cell<bool>,
+    /// Appended by the next start in one request, before anything else runs.
+    early: Cell<std::ops::Range<i64>>,
     /// Of log directories.
     failures: RefCell<Vec<String>>,
 }
@@ -29,6 +31,7 @@ impl World {
             acknowledged: Cell::default(),
             low_watermark: Cell::default(),
             takes_assignments: Cell::new(true),
+            early: Cell::default(),
             failures: RefCell::default(),
         })
     }
@@ -71,6 +74,8 @@ impl World {
             ..open_partition(partition(0))
         };
         open(&shard, opened).await.unwrap();
+        let early = self.early.take().map(|number| part(0, numbered(number))).collect();
+        assert!(append_all(&shard, early).await.iter().all(Result::is_ok));
         for (dir, leftovers) in self.dirs().iter().zip(&leftovers) {
             leftovers.remove(dir).await.unwrap();
         }
@@ -413,11 +418,9 @@ fn a_copy_of_another_topic_or_with_more_than_its_original_is_begun_anew() {
             root.sync().await.unwrap();
             shard.submit_local(Request::Shutdown).await;
             world.cut();
-            let shard = world.start().await;
             // More than the copy has, before anybody looks at it.
-            for number in 20..40 {
-                append_all(&shard, vec![part(0, numbered(number))]).await.remove(0).unwrap();
-            }
+            world.early.set(20..40);
+            let shard = world.start().await;
             world.acknowledged.set(40);
             moved(&shard, 1).await;
             world.check(&shard).await;

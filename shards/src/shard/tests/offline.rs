@@ -70,6 +70,8 @@ fn what_was_acknowledged_is_there_when_the_directory_works_again() {
                 disks[1].fail(Operation::Write, 1);
             }
             let results = append_all(&shard, vec![part(1, batch(100)), part(2, batch(200))]).await;
+            // By then there is a journal.
+            sleep(Duration::from_millis(50)).await;
             if results.contains(&REFUSED) {
                 break;
             }
