@@ -380,6 +380,7 @@ impl Mover {
         let start = { self.replica.log().start_offset() };
         log.advance_start(start);
         log.set_read_ahead(self.shard.read_ahead.clone());
+        log.set_open_files(self.shard.open_files.clone());
         log.set_tail_share(self.shard.settings.tail_bytes_max / TAIL_SHARE);
         let epoch = self.replica.machine().state().leader_epoch;
         let home = Home { log_dir: self.moving.to, ..old.clone() };
