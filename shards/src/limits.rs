@@ -61,7 +61,7 @@ pub const OPEN_FILES_SHARE: u64 = 16;
 /// What one shard may have open however little the process may.
 pub const OPEN_FILES_MIN: usize = 64;
 
-/// As long as nothing else is said.
+/// Open for reading, and for writing, on one shard as long as nothing else is said.
 pub const OPEN_FILES_DEFAULT: usize = 1_000;
 
 /// Segments written back and synced at once to make space in a journal.

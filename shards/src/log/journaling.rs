@@ -84,25 +84,31 @@ impl Log {
     /// opening the log after a crash and its first append; [`super::write_back`] brings it to the segments.
     pub fn restore(&mut self, from: Offset, bytes: &Bytes, now: Timestamp) -> Result<Restored, StorageError> {
         self.sound()?;
+        let restored = self.put_back(from, bytes, now);
+        // Whatever was appended of it, the journal has.
+        self.submitted = self.end;
+        self.stabilise(self.end);
+        Ok(restored)
+    }
+
+    fn put_back(&mut self, from: Offset, bytes: &Bytes, now: Timestamp) -> Restored {
         if from > self.end {
-            return Ok(Restored::Unfit);
+            return Restored::Unfit;
         }
         let mut taken = 0;
         for batch in batches(bytes) {
-            let Some(batch) = batch.ok().and_then(|batch| batch.trusted().ok()) else { return Ok(Restored::Unfit) };
+            let Some(batch) = batch.ok().and_then(|batch| batch.trusted().ok()) else { return Restored::Unfit };
             let header = batch.header;
             if header.next_offset() <= self.end {
                 continue;
             }
             let is_older = self.epochs.latest().is_some_and(|latest| header.leader_epoch < latest.epoch);
             if header.base_offset < self.end || is_older {
-                return Ok(Restored::Unfit);
+                return Restored::Unfit;
             }
             taken += batch.bytes.len();
             self.put(&header, &batch, now);
         }
-        self.submitted = self.end;
-        self.stabilise(self.end);
-        Ok(Restored::Taken { bytes: taken })
+        Restored::Taken { bytes: taken }
     }
 }

@@ -38,9 +38,6 @@ pub(super) const READ_BYTES_MAX: usize = 16 << 20;
 /// What a log's readers in sequence may have read ahead, unless its shard shares one among its logs.
 pub(super) const READ_AHEAD_BYTES_DEFAULT: usize = 4 << 20;
 
-/// Segment files that a log's shard may have open for reading, and for writing, unless it has a bound of its own.
-pub(super) const OPEN_FILES_DEFAULT: usize = 1_000;
-
 /// What was read ahead and is not taken within this time goes.
 pub(super) const READ_AHEAD_KEPT: Duration = Duration::from_secs(2);
 

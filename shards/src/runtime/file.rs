@@ -5,7 +5,8 @@ use bytes::Bytes;
 use std::io;
 use std::rc::Rc;
 
-/// An open file of this shard, without a page cache in between; clones share one descriptor.
+/// An open file of this shard, clones of which share one descriptor. It goes past the page cache, but for
+/// [`File::read_and_keep`] and [`File::at_hand`].
 #[derive(Clone)]
 pub struct File(Inner);
 

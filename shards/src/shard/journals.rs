@@ -44,7 +44,7 @@ impl Shard {
         }
         let shard = self.myself.upgrade().expect("a shard that runs is alive");
         let journaling = self.journaling(replica.home().log_dir);
-        if self.takes_journal(replica) && !self.is_behind() && journaling.journal.has_room() {
+        if self.for_journal(replica).is_some() && !self.is_behind() && journaling.journal.has_room() {
             journaling.journal.offer(Member { shard: shard.clone(), replica: replica.clone() });
         } else {
             replica.write_through(&self.host());
@@ -57,13 +57,14 @@ impl Shard {
         self.journaling(replica.home().log_dir).journal.release(replica.home().partition, flushed);
     }
 
-    /// Whether what is pending may go to a journal, and is worth it.
-    fn takes_journal(&self, replica: &Replica) -> bool {
+    /// What is pending, if all of it may go to a journal and is worth it.
+    fn for_journal(&self, replica: &Replica) -> Option<Unjournaled> {
         let log = replica.log();
         let bypass = self.settings.journal_bypass_bytes;
         let pending = log.unjournaled(bypass);
         let is_small = pending.bytes < bypass && pending.next == log.end_offset();
-        log.config().durability == Durability::Synced && log.may_journal() && is_small
+        let takes = log.config().durability == Durability::Synced && log.may_journal() && is_small;
+        takes.then_some(pending)
     }
 
     fn relieve_if_due(self: Rc<Self>, log_dir: LogDirIndex) {
@@ -105,11 +106,12 @@ impl Source for Member {
         if self.replica.is_writing_through() {
             return nothing;
         }
-        if !self.shard.takes_journal(&self.replica) {
+        let Some(pending) = self.shard.for_journal(&self.replica) else {
             self.replica.write_through(&self.shard.host());
             return nothing;
-        }
-        let Unjournaled { from, next, bytes } = self.replica.log().unjournaled(bytes_max);
+        };
+        let all = pending.bytes <= bytes_max;
+        let Unjournaled { from, next, bytes } = if all { pending } else { self.replica.log().unjournaled(bytes_max) };
         Waiting { from, next, bytes }
     }
 

@@ -56,9 +56,10 @@ async fn restore(reader: &Reader, open: &OpenPartition, log: &RefCell<Log>) -> R
     if unfit > 0 {
         tracing::error!("{topic}-{partition}: {unfit} journal entries do not continue the log and are left out");
     }
+    // An entry that did not fit may have begun to.
+    log::write_back(log).await.map_err(lost)?;
+    log.borrow_mut().trust_written();
     if taken > 0 {
-        log::write_back(log).await.map_err(lost)?;
-        log.borrow_mut().trust_written();
         tracing::info!("{topic}-{partition}: {taken} bytes came back from the journal");
     }
     Ok(())
