@@ -1,7 +1,15 @@
 //! How much clients can make a coordinator remember.
 
+use std::time::Duration;
+
 /// Bytes of a string in a record's key, and in the values without compact lengths.
 pub const STRING_BYTES_MAX: usize = i16::MAX as usize;
+
+/// Of a member id that is made for a client: a dash and a UUID.
+pub const RANDOM_PART_BYTES: usize = 37;
+
+/// Between two ends of a join phase that nobody came to, however short clients want it.
+pub const JOIN_AGAIN_MIN: Duration = Duration::from_secs(1);
 
 /// Groups of one partition of `__consumer_offsets`.
 pub const GROUPS_MAX: usize = 100_000;

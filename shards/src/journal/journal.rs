@@ -227,6 +227,8 @@ impl<S: Source> Journal<S> {
         self.grow_if_due();
         let Some(place) = place else {
             chosen.iter().for_each(|(source, _)| source.refused());
+            // Those still in line must not wait for the next offer.
+            self.depart_if_due();
             return None;
         };
         Some(self.load(chosen, place, len))

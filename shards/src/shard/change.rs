@@ -86,6 +86,8 @@ impl Shard {
             }
             PartitionChange::Delete { partition } => self.delete(*partition).await,
             PartitionChange::Absent { partition } => {
+                // What journals have of it is for the start that finds its log.
+                self.readers.iter().for_each(|reader| reader.leftovers().keep(*partition));
                 self.slots.borrow_mut().insert(*partition, Slot::Failed(None));
                 Ok(())
             }

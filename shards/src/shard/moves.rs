@@ -379,6 +379,8 @@ impl Mover {
         let mut log = opened?;
         let start = { self.replica.log().start_offset() };
         log.advance_start(start);
+        // It may have changed while the copy was opened.
+        log.reconfigure(self.replica.log().config().clone());
         log.set_read_ahead(self.shard.read_ahead.clone());
         log.set_open_files(self.shard.open_files.clone());
         log.set_tail_share(self.shard.settings.tail_bytes_max / TAIL_SHARE);
@@ -402,7 +404,11 @@ impl Mover {
     async fn lose(&self, opened: Result<(), Interruption>, is_known: bool) -> Result<(), Interruption> {
         match is_known {
             true => self.shard.give_up(&self.replica),
-            false => self.retire(self.moving.to).await,
+            false => {
+                // Closed: appends that waited hear that the partition is unknown.
+                self.replica.release(&self.shard.host());
+                self.retire(self.moving.to).await;
+            }
         }
         opened
     }

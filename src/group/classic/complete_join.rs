@@ -3,6 +3,7 @@
 use super::member::Member;
 use super::{ClassicGroup, State};
 use crate::coordinator::Turn;
+use crate::group::limits::JOIN_AGAIN_MIN;
 use crate::group::machine::GroupMachine;
 use crate::group::request::Reply;
 use crate::group::timer::Timer;
@@ -16,7 +17,7 @@ impl ClassicGroup {
         self.remove_absent(turn);
         if !self.members.is_empty() && !self.elect_leader() {
             // Only static members are left, and none has come: they have their time again.
-            turn.schedule(Timer::Join { group: self.id.clone() }, self.rebalance_timeout());
+            turn.schedule(Timer::Join { group: self.id.clone() }, self.rebalance_timeout().max(JOIN_AGAIN_MIN));
             return;
         }
         self.begin_generation(turn);

@@ -3,7 +3,7 @@
 use super::member::{self, Member};
 use super::{ClassicGroup, State};
 use crate::coordinator::{Ticket, Turn};
-use crate::group::limits::PENDING_MEMBERS_MAX;
+use crate::group::limits::{PENDING_MEMBERS_MAX, RANDOM_PART_BYTES, STRING_BYTES_MAX};
 use crate::group::machine::GroupMachine;
 use crate::group::request::{Client, Reply};
 use crate::group::settings::NEW_MEMBER_JOIN_TIMEOUT;
@@ -70,7 +70,7 @@ impl ClassicGroup {
     fn join_new(&mut self, turn: &mut Turn<'_, GroupMachine>, joining: &Joining<'_>) -> Refused {
         let request = joining.request;
         let name = request.group_instance_id.as_ref().unwrap_or(&joining.client.id);
-        let id = Str::from(format!("{name}-{}", turn.uuid()));
+        let id = Str::from(format!("{}-{}", beginning(name), turn.uuid()));
         if let Some(instance) = &request.group_instance_id {
             match self.static_members.get(instance).cloned() {
                 Some(before) => self.replace(turn, joining, &before, id),
@@ -172,4 +172,9 @@ pub fn refusal(member_id: Str, error: ErrorCode) -> Reply {
 
 pub fn refused(member_id: Str, error: ErrorCode) -> JoinGroupResponse {
     JoinGroupResponse { error_code: error.code(), protocol_name: None, member_id, ..Default::default() }
+}
+
+/// As much of a name as a member id has room for beside its random part.
+fn beginning(name: &str) -> &str {
+    &name[..name.floor_char_boundary(STRING_BYTES_MAX - RANDOM_PART_BYTES)]
 }

@@ -28,11 +28,12 @@ impl ConsumerGroup {
     ) -> Result<Sender, Refusal> {
         let joins = request.member_epoch == JOINING;
         let Some(instance) = &request.instance_id else { return self.dynamic(id, request.member_epoch, owned) };
-        let Some(before) = self.static_members.get(instance) else {
+        let before = self.static_members.get(instance);
+        let Some(member) = before.and_then(|before| self.members.get(before)) else {
             let message = format!("Instance {instance} is not a member of group {}.", self.id);
             return if joins { Ok(Sender::New(id.clone())) } else { Err(unknown(message)) };
         };
-        let member = &self.members[before];
+        let before = &member.id;
         if before == id {
             check_epoch(member, request.member_epoch, owned)?;
             return Ok(Sender::Known(id.clone()));
@@ -65,7 +66,7 @@ impl ConsumerGroup {
             let message = format!("Static member {id} with instance id {instance} was fenced by member {known}.");
             return Err(Refusal::new(ErrorCode::FencedInstanceId, message));
         }
-        Ok(&self.members[known])
+        self.members.get(known).ok_or_else(unknown_id)
     }
 
     pub(super) fn check_room(&self, id: &str, size_max: usize) -> Result<(), Refusal> {

@@ -40,6 +40,11 @@ impl ConsumerGroup {
     pub fn replay_member(&mut self, id: &Str, value: Option<&ConsumerGroupMemberMetadataValue>) {
         let Some(value) = value else { return self.remove_member(id) };
         let member = self.members.entry(id.detached()).or_insert_with(|| Member::new(id.detached()));
+        if let Some(before) = member.instance.take()
+            && self.static_members.get(&before) == Some(&member.id)
+        {
+            self.static_members.remove(&before);
+        }
         member.instance = value.instance_id.as_ref().map(Str::detached);
         member.rack = value.rack_id.as_ref().map(Str::detached);
         member.client = Client { id: value.client_id.detached(), host: value.client_host.detached() };

@@ -1,5 +1,5 @@
 use super::play;
-use super::stage::play_with;
+use super::stage::{Stage, play_with};
 
 #[test]
 fn a_new_member_is_given_an_id_and_comes_back_with_it() {
@@ -401,4 +401,13 @@ fn an_id_given_out_holds_a_rebalance_up_until_its_session_ends() {
         b: joined generation=2 range leader=a
         ",
     );
+}
+
+#[test]
+fn an_instance_of_any_length_gets_an_id_that_can_be_recorded() {
+    let mut stage = Stage::new("");
+    let instance = "é".repeat(16_383);
+    stage.act(&format!("join a v=9 as={instance}"));
+    let told = stage.act("wait 5000");
+    assert!(told.iter().any(|line| line.contains("joined generation=1")), "{}", told.len());
 }

@@ -1,5 +1,5 @@
 use super::play;
-use super::stage::play_with;
+use super::stage::{Stage, play_with};
 
 #[test]
 fn the_first_member_gets_everything_at_once() {
@@ -341,4 +341,14 @@ fn a_full_group_takes_nobody_more() {
         a: epoch=2
         ",
     );
+}
+
+#[test]
+fn a_member_that_changes_its_instance_leaves_the_old_one_to_others() {
+    let mut stage = Stage::new("");
+    for command in ["beat a as=i", "beat a as=j epoch=0", "beat a as=j epoch=-1", "restart"] {
+        stage.act(command);
+    }
+    let told = stage.act("beat b as=i epoch=0");
+    assert!(told.iter().any(|line| line.starts_with("b: epoch=")), "{told:?}");
 }
