@@ -75,6 +75,9 @@ pub const UNWRITTEN_BYTES_MAX: usize = 64 << 20;
 /// has to scan, besides what is written until then.
 pub const SCAN_BYTES_MAX: u64 = 64 << 20;
 
+/// Smaller batches are not noted: a scan reads them in no time, and their headers would be half of what there is to read.
+pub const NOTED_BATCH_BYTES: usize = 4 << 10;
+
 /// Between two rounds of writing back; appends come first.
 pub const WRITE_BACK_PAUSE: Duration = Duration::from_millis(2);
 

@@ -12,6 +12,7 @@ mod journals;
 mod lookup;
 mod moves;
 mod news;
+mod notes;
 mod offline;
 mod read;
 mod responder;
@@ -25,7 +26,7 @@ mod write_back;
 
 use crate::budget::Budget;
 use crate::error::Unavailable;
-use crate::journal::{self, Journal, Leftovers, Reader};
+use crate::journal::{self, Journal, Leftovers, Notes, Reader};
 use crate::limits;
 use crate::log::{OpenFiles, ReadAhead};
 use crate::mailbox::Port;
@@ -68,6 +69,10 @@ pub struct Settings {
     pub cleaner: CleanerSettings,
     /// Of its journal in each log directory.
     pub journal: journal::Settings,
+    /// Of its notes beside each journal.
+    pub notes: journal::Settings,
+    /// Smaller batches are not noted.
+    pub noted_batch_bytes: usize,
     /// When so many bytes of a partition wait, they are written and synced where they belong instead of being journaled.
     pub journal_bypass_bytes: usize,
     /// Journaled batches of a partition are written to its segment when so many bytes wait.
@@ -92,6 +97,8 @@ impl Settings {
             retention_check: limits::RETENTION_CHECK_DEFAULT,
             cleaner: CleanerSettings::default(),
             journal: journal::Settings::default(),
+            notes: journal::Settings::new(journal::NOTES_BYTES_DEFAULT),
+            noted_batch_bytes: limits::NOTED_BATCH_BYTES,
             journal_bypass_bytes: limits::JOURNAL_BYPASS_BYTES,
             write_back_bytes: limits::WRITE_BACK_BYTES,
             unwritten_bytes_max: limits::UNWRITTEN_BYTES_MAX,
@@ -261,8 +268,11 @@ impl Shard {
 
 fn journals(settings: &Settings) -> Vec<Journaling> {
     let start = |at: usize| settings.leftovers.get(at).map_or(1, |leftovers| leftovers.next_start());
-    let journal = |(at, dir): (usize, &Directory)| Journal::<Member>::new(dir.clone(), settings.journal, start(at));
-    settings.log_dirs.iter().enumerate().map(|dir| Journaling::new(journal(dir))).collect()
+    let journaling = |(at, dir): (usize, &Directory)| {
+        let journal = Journal::<Member>::new(dir.clone(), settings.journal, start(at));
+        Journaling::new(journal, Notes::new(dir.clone(), settings.notes, start(at)))
+    };
+    settings.log_dirs.iter().enumerate().map(journaling).collect()
 }
 
 fn readers(settings: &Settings) -> Vec<Reader> {

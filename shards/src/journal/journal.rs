@@ -2,7 +2,7 @@
 
 use super::frame::{ENTRY_HEAD, FRAME_HEAD, FrameHeader, FrameWriter};
 use super::limits::{BYTES_DEFAULT, CLOSE_PAUSE, FILE_BYTES, FRAME_BYTES_MAX, IN_FLIGHT_MAX, INITIAL_WRITE_BYTES};
-use super::names;
+use super::names::{self, Kind};
 use super::ring::{Place, Ring};
 use crate::runtime::{self, AlignedBuffer, BLOCK_BYTES, Class, Directory, File, OpenMode};
 use crate::types::{Offset, TopicPartition};
@@ -182,7 +182,7 @@ impl<S: Source> Journal<S> {
             return Ok(());
         }
         for number in 0..count {
-            self.0.dir.remove_file(&names::file(self.0.incarnation, number)).await?;
+            self.0.dir.remove_file(&names::file(Kind::Journal, self.0.incarnation, number)).await?;
         }
         self.0.dir.sync().await
     }
@@ -317,7 +317,13 @@ impl<S: Source> Journal<S> {
     /// Adds a file. After a failure there are no more attempts: the disk may be full.
     async fn grow(self) {
         let number = self.0.files.borrow().len();
-        match initialise(&self.0.dir, &names::file(self.0.incarnation, number), self.0.settings.file_bytes).await {
+        match initialise(
+            &self.0.dir,
+            &names::file(Kind::Journal, self.0.incarnation, number),
+            self.0.settings.file_bytes,
+        )
+        .await
+        {
             Ok(file) => {
                 self.0.files.borrow_mut().push(file);
                 assert_eq!(self.0.ring.borrow_mut().add_file(), number, "files are added one by one");

@@ -3,7 +3,7 @@
 
 use super::frame::{self, ENTRY_HEAD, FRAME_HEAD, Frame, FrameHeader, FrameWriter};
 use super::limits::READ_BYTES;
-use super::names;
+use super::names::{self, Kind};
 use crate::runtime::{self, BLOCK_BYTES, Directory, File, OpenMode};
 use crate::types::{Offset, TopicPartition};
 use bytes::Bytes;
@@ -21,6 +21,8 @@ pub struct Leftovers {
     last_start: u32,
     /// Logs are being opened that may take something back, or find what was not synced.
     needed: AtomicBool,
+    /// What was noted of each partition, in the order it was; taken as its log is opened.
+    notes: Mutex<HashMap<TopicPartition, Vec<Bytes>>>,
     /// Partitions that could not take back what is theirs.
     kept: Mutex<BTreeSet<TopicPartition>>,
 }
@@ -42,25 +44,44 @@ struct Found {
     frame: Frame,
 }
 
+/// A frame of notes, and its bytes.
+type Noted = (Frame, Bytes);
+
 impl Leftovers {
     /// Looks through all journals in `dir`. Frames that are damaged are passed over; a file that cannot be read is an
-    /// error, which names it: going on without it would lose what was acknowledged.
+    /// error, which names it: going on without it would lose what was acknowledged. Notes that cannot be read spare
+    /// nobody a scan, and nothing else.
     pub async fn find(dir: &Directory) -> io::Result<Self> {
         let mut leftovers = Self { needed: AtomicBool::new(true), ..Self::default() };
         // Older starts come first.
         let mut found: BTreeMap<u64, Vec<Found>> = BTreeMap::new();
+        let mut noted: BTreeMap<u64, Vec<Noted>> = BTreeMap::new();
         for entry in dir.list().await? {
-            let Some(incarnation) = names::parse_file(&entry.name).filter(|_| !entry.is_dir) else { continue };
-            let number = leftovers.files.len();
+            let Some((kind, incarnation)) = names::parse_file(&entry.name).filter(|_| !entry.is_dir) else { continue };
+            let file = leftovers.files.len();
             leftovers.files.push(entry.name.clone());
             leftovers.last_start = leftovers.last_start.max(names::start(incarnation));
-            let found = found.entry(incarnation).or_default();
-            let read = read_file(dir, &entry, incarnation, number, found).await;
-            read.map_err(|error| unreadable(dir, &entry.name, &error))?;
+            match kind {
+                Kind::Journal => {
+                    let found = found.entry(incarnation).or_default();
+                    let take = |position, frame, _| found.push(Found { file, position, frame });
+                    read_file(dir, &entry, incarnation, take)
+                        .await
+                        .map_err(|error| unreadable(dir, &entry.name, &error))?;
+                }
+                Kind::Notes => {
+                    let noted = noted.entry(incarnation).or_default();
+                    if let Err(error) =
+                        read_file(dir, &entry, incarnation, |_, frame, bytes| noted.push((frame, bytes))).await
+                    {
+                        let path = dir.path().join(&entry.name);
+                        tracing::warn!("{}: {error}; the logs noted there are scanned", path.display());
+                    }
+                }
+            }
         }
-        for found in found.into_values() {
-            leftovers.take(found);
-        }
+        found.into_values().for_each(|found| leftovers.take(found));
+        noted.into_values().for_each(|noted| leftovers.take_noted(noted));
         Ok(leftovers)
     }
 
@@ -74,6 +95,21 @@ impl Leftovers {
                 self.entries.entry(entry.partition).or_default().push(place);
             }
         }
+    }
+
+    fn take_noted(&mut self, mut noted: Vec<Noted>) {
+        noted.sort_unstable_by_key(|(frame, _)| frame.header.sequence);
+        let notes = self.notes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (frame, bytes) in noted {
+            for entry in frame.entries {
+                notes.entry(entry.partition).or_default().push(bytes.slice(entry.batches));
+            }
+        }
+    }
+
+    /// What was noted of the partition, in the order it was; forgotten here.
+    pub fn take_notes(&self, partition: TopicPartition) -> Vec<Bytes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition).unwrap_or_default()
     }
 
     /// The logs of the directory are being opened after a crash, and nobody is served yet.
@@ -130,7 +166,7 @@ impl Leftovers {
     /// Copies the entries of these partitions into a file that is older than any start.
     async fn put_aside(self: &Arc<Self>, dir: &Directory, kept: &[TopicPartition]) -> io::Result<()> {
         let incarnation = names::incarnation(0, runtime::random_u64());
-        let name = names::file(incarnation, 0);
+        let name = names::file(Kind::Journal, incarnation, 0);
         let file = dir.open_file(&name, OpenMode::Write { create: true, synced: false }).await?;
         let reader = Reader::new(self.clone(), dir.clone());
         let (mut sequence, mut at) = (0, 0);
@@ -179,13 +215,13 @@ fn unreadable(dir: &Directory, name: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), why)
 }
 
-/// Goes through a file block by block: frames of an older lap may begin at any.
+/// Goes through a file block by block, as frames of an older lap may begin at any, and gives `take` each frame that is good
+/// with its position and its bytes.
 async fn read_file(
     dir: &Directory,
     entry: &runtime::Entry,
     incarnation: u64,
-    number: usize,
-    found: &mut Vec<Found>,
+    mut take: impl FnMut(u64, Frame, Bytes),
 ) -> io::Result<()> {
     let mut window = Window { file: dir.open_file(&entry.name, OpenMode::Read).await?, at: 0, bytes: Bytes::new() };
     let (len, mut position) = (entry.len, 0);
@@ -193,12 +229,16 @@ async fn read_file(
         let head = window.read(position, FRAME_HEAD).await?;
         let claimed = frame::claimed(&head).filter(|claimed| position + claimed.len as u64 <= len);
         let frame = match claimed {
-            Some(claimed) => frame::parse(&window.read(position, claimed.len).await?).map(|frame| (frame, claimed.len)),
+            Some(claimed) => {
+                let bytes = window.read(position, claimed.len).await?;
+                frame::parse(&bytes).map(|frame| (frame, bytes))
+            }
             None => None,
         };
         match frame.filter(|(frame, _)| frame.header.incarnation == incarnation) {
-            Some((frame, len)) => {
-                found.push(Found { file: number, position, frame });
+            Some((frame, bytes)) => {
+                let len = bytes.len();
+                take(position, frame, bytes);
                 position += len.next_multiple_of(BLOCK_BYTES) as u64;
             }
             None => position += BLOCK_BYTES as u64,

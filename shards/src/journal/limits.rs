@@ -24,6 +24,18 @@ pub const BYTES_DEFAULT: u64 = 256 << 20;
 /// The least it can be told to take.
 pub const BYTES_MIN: u64 = 8 << 20;
 
+/// What a shard's notes in one log directory may take.
+pub const NOTES_BYTES_DEFAULT: u64 = 256 << 20;
+
+/// With one in so many files of notes in use, partitions should move their recovery points past the oldest.
+pub(super) const NOTES_EASY_SHARE: usize = 4;
+
+/// Notes gather for so long before they are written.
+pub(super) const NOTES_PAUSE: Duration = Duration::from_millis(20);
+
+/// Notes that may wait to be written; more are dropped.
+pub(super) const NOTES_WAITING_BYTES_MAX: usize = 4 << 20;
+
 /// Between two looks whether everything under way has ended, when a journal is closed.
 pub(super) const CLOSE_PAUSE: Duration = Duration::from_millis(1);
 

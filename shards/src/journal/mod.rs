@@ -33,6 +33,10 @@
 //!
 //! A file is recycled when every partition with an entry in it has synced its own segment past that entry
 //! ([`Journal::release`]). Without room in the journal the caller syncs the segment itself, which makes room.
+//!
+//! Beside the journal lie *notes* ([`Notes`]), in files `.odradek-notes-<incarnation>-<number>` of the same frames, whose
+//! entries say what a partition wants to find after a crash about batches in its segments. They are not synced, and lost
+//! without loss.
 
 mod frame;
 #[allow(clippy::module_inception)] // the room and the type it is about
@@ -40,10 +44,12 @@ mod journal;
 mod leftovers;
 mod limits;
 mod names;
+mod notes;
 mod ring;
 #[cfg(test)]
 mod tests;
 
 pub use journal::{Journal, Settings, Source, Waiting};
 pub use leftovers::{Entry, Leftovers, Reader, discard};
-pub use limits::{BYTES_DEFAULT, BYTES_MIN};
+pub use limits::{BYTES_DEFAULT, BYTES_MIN, NOTES_BYTES_DEFAULT};
+pub use notes::Notes;

@@ -1,7 +1,21 @@
 //! Names of a journal's files in a log directory. They are plain files, hidden: Apache Kafka ends its start at a
 //! directory it does not know.
 
-const PREFIX: &str = ".odradek-journal-";
+/// What a file of the room holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Kind {
+    Journal,
+    Notes,
+}
+
+impl Kind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Journal => ".odradek-journal-",
+            Self::Notes => ".odradek-notes-",
+        }
+    }
+}
 
 /// Grows from start to start; the lower half is random.
 pub(super) fn incarnation(start: u32, random: u64) -> u64 {
@@ -12,18 +26,22 @@ pub(super) fn start(incarnation: u64) -> u32 {
     (incarnation >> 32) as u32
 }
 
-pub(super) fn file(incarnation: u64, number: usize) -> String {
-    format!("{PREFIX}{incarnation:016x}-{number}")
+pub(super) fn file(kind: Kind, incarnation: u64, number: usize) -> String {
+    format!("{}{incarnation:016x}-{number}", kind.prefix())
 }
 
-/// Whether the name is that of a journal's file.
+/// Whether the name is that of one of the room's files.
 pub(super) fn is_file(name: &str) -> bool {
-    name.starts_with(PREFIX)
+    [Kind::Journal, Kind::Notes].iter().any(|kind| name.starts_with(kind.prefix()))
 }
 
-/// The incarnation that a name bears; `None` for a file that is no journal's.
-pub(super) fn parse_file(name: &str) -> Option<u64> {
-    let (incarnation, number) = name.strip_prefix(PREFIX)?.split_once('-')?;
+/// The kind and the incarnation that a name bears; `None` for a file that is none of the room's.
+pub(super) fn parse_file(name: &str) -> Option<(Kind, u64)> {
+    [Kind::Journal, Kind::Notes].into_iter().find_map(|kind| Some((kind, parse_incarnation(kind, name)?)))
+}
+
+fn parse_incarnation(kind: Kind, name: &str) -> Option<u64> {
+    let (incarnation, number) = name.strip_prefix(kind.prefix())?.split_once('-')?;
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     if incarnation.len() != 16 || !is_number {
         return None;
@@ -37,8 +55,10 @@ mod tests {
 
     #[test]
     fn a_name_bears_its_incarnation() {
-        assert_eq!(file(0xab, 12), ".odradek-journal-00000000000000ab-12");
-        assert_eq!(parse_file(&file(u64::MAX, 0)), Some(u64::MAX));
+        assert_eq!(file(Kind::Journal, 0xab, 12), ".odradek-journal-00000000000000ab-12");
+        for kind in [Kind::Journal, Kind::Notes] {
+            assert_eq!(parse_file(&file(kind, u64::MAX, 0)), Some((kind, u64::MAX)));
+        }
         for name in [".odradek-journal-ab-1", ".odradek-journal-00000000000000ab-", "meta.properties"] {
             assert_eq!(parse_file(name), None, "{name}");
         }

@@ -73,8 +73,17 @@ impl Ring {
 
     /// More than half of the space is held: time to let go of the oldest file.
     pub fn is_tight(&self) -> bool {
-        let held = self.files.len() - self.free.len();
+        let held = self.held_files();
         held > self.files_max / 2 && held > 1
+    }
+
+    pub fn files_max(&self) -> usize {
+        self.files_max
+    }
+
+    /// Files that are held, the current one among them.
+    pub fn held_files(&self) -> usize {
+        self.files.len() - self.free.len()
     }
 
     /// A place for a frame of `len` bytes, whole blocks. It holds the file until it has [`Ring::landed`].

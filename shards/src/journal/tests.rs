@@ -1,3 +1,4 @@
+use super::names::Kind;
 use super::*;
 use crate::runtime::memory::{Disk, Operation};
 use crate::runtime::simulation::simulate;
@@ -249,7 +250,7 @@ fn a_journal_that_nobody_needs_leaves_no_files() {
 /// Frames put into a file by hand, each a block: sequences, and the one number of partition 0 that each holds.
 async fn file(dir: &Directory, incarnation: u64, blocks: &[Option<(u64, u64, i64)>]) {
     use crate::runtime::OpenMode;
-    let name = names::file(incarnation, 0);
+    let name = names::file(Kind::Journal, incarnation, 0);
     let file = dir.open_file(&name, OpenMode::Write { create: true, synced: true }).await.unwrap();
     for (at, block) in blocks.iter().enumerate() {
         let mut buffer = file.allocate(4096);
@@ -287,7 +288,7 @@ fn a_file_that_cannot_be_read_is_named() {
         file(&dir, 9, &[Some((9, 1, 0))]).await;
         disk.fail(Operation::Read, 1);
         let error = Leftovers::find(&dir).await.unwrap_err().to_string();
-        assert!(error.contains(&names::file(9, 0)), "{error}");
+        assert!(error.contains(&names::file(Kind::Journal, 9, 0)), "{error}");
     });
 }
 

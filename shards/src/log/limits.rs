@@ -50,6 +50,9 @@ pub(super) const HEAT_KEPT: Duration = Duration::from_mins(10);
 /// The longest read from the page cache: it copies on the shard.
 pub(super) const AT_HAND_BYTES_MAX: usize = 2 << 20;
 
+/// Notes that may wait for their batches to be synced; with more, all of them are given up.
+pub(super) const UNSYNCED_NOTES_BYTES_MAX: usize = 256 << 10;
+
 /// Positions remembered per segment, so that readers in sequence need no index.
 pub(super) const HINTS: usize = 8;
 

@@ -8,6 +8,7 @@ use super::leftovers::{self, remove};
 use super::limits::READ_AHEAD_BYTES_DEFAULT;
 use super::log::{Jobs, Log, Opening};
 use super::names;
+use super::notes::{Noted, Notes};
 use super::offset_index::OFFSET_ENTRY;
 use super::open_files::OpenFiles;
 use super::producer_snapshot;
@@ -24,11 +25,12 @@ use crate::runtime::{Directory, Entry};
 use crate::types::Offset;
 use std::sync::Arc;
 
-pub(super) async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening) -> Result<Log, OpenError> {
+pub(super) async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening, noted: Noted) -> Result<Log, OpenError> {
     let entries = leftovers::clear(&dir).await?;
     let files = SegmentFiles::group(&entries);
     remove_orphans(&dir, &entries, &files).await?;
-    let mut loader = Loader { dir, config, how, entries, segments: Vec::new(), end: how.log_start, known: None };
+    let (segments, end) = (Vec::new(), how.log_start);
+    let mut loader = Loader { dir, config, how, noted, entries, segments, end, known: None };
     let replay = loader.load(&files).await?;
     if loader.end < how.log_start {
         loader.start_over().await?;
@@ -88,6 +90,7 @@ struct Loader {
     dir: Directory,
     config: Arc<LogConfig>,
     how: Opening,
+    noted: Noted,
     entries: Vec<Entry>,
     segments: Vec<Segment>,
     end: Offset,
@@ -228,7 +231,7 @@ impl Loader {
 
     fn recovery(&self) -> Recovery<'_> {
         let Opening { now, synced_later, .. } = self.how;
-        Recovery { dir: &self.dir, config: &self.config, now, synced_later }
+        Recovery { dir: &self.dir, config: &self.config, now, synced_later, noted: &self.noted }
     }
 
     /// A segment that was rolled but not sealed lacks the snapshot at its end.
@@ -304,6 +307,7 @@ impl Loader {
             recovery_point: if self.how.clean { self.end } else { point },
             marked: if self.how.clean { self.segments.last().map_or(0, |segment| segment.size) } else { marked },
             marks: Vec::new(),
+            notes: Notes::none(),
             segments: Segments::new(self.segments),
             tail: Tail::new(self.end),
             epochs,

@@ -5,6 +5,7 @@ use super::config::LogConfig;
 use super::error::{OpenError, StorageError};
 use super::leader_epoch::LeaderEpochs;
 use super::loader;
+use super::notes::{Noted, Notes};
 use super::open_files::OpenFiles;
 use super::producer_state::ProducerStates;
 use super::read_ahead::ReadAhead;
@@ -46,6 +47,7 @@ pub struct Log {
     pub(super) marked: u64,
     /// Offsets of the snapshots that were written for recovery points within segments, oldest first.
     pub(super) marks: Vec<Offset>,
+    pub(super) notes: Notes,
     pub(super) jobs: Jobs,
     pub(super) failed: Option<StorageError>,
 }
@@ -83,7 +85,17 @@ pub struct Opening {
 impl Log {
     /// Opens the log in `dir`, which may be empty. Nothing is created before the first write.
     pub async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening) -> Result<Self, OpenError> {
-        loader::open(dir, config, how).await
+        loader::open(dir, config, how, Noted::default()).await
+    }
+
+    /// As `open`; what is noted of batches past the recovery point is not read.
+    pub async fn open_noted(
+        dir: Directory,
+        config: Arc<LogConfig>,
+        how: Opening,
+        noted: Noted,
+    ) -> Result<Self, OpenError> {
+        loader::open(dir, config, how, noted).await
     }
 
     /// The first offset that can be read.

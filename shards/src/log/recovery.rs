@@ -4,6 +4,7 @@
 use super::config::LogConfig;
 use super::error::{Doing, OpenError, StorageError};
 use super::names;
+use super::notes::Noted;
 use super::replay::Replay;
 use super::scan::{Found, Scan};
 use super::segment::{OnDisk, Segment};
@@ -40,6 +41,7 @@ pub(super) struct Recovery<'a> {
     pub now: Timestamp,
     /// The whole file system is synced afterwards.
     pub synced_later: bool,
+    pub noted: &'a Noted,
 }
 
 /// Reads the segment at `base`, whose file has `len` bytes, and tells `replay` of every batch. What is `known` of it
@@ -51,7 +53,7 @@ pub(super) async fn recover(
     known: Option<(Segment, Offset)>,
     mut replay: Option<&mut Replay>,
 ) -> Result<Recovered, OpenError> {
-    let Recovery { dir, config, now, synced_later } = *how;
+    let Recovery { dir, config, now, synced_later, noted } = *how;
     let (mut segment, mut end) = known.unwrap_or_else(|| (Segment::new(dir, base, config, now, 0), base));
     let mode = OpenMode::Write { create: false, synced: false };
     let file = dir.open_file(&segment.file.name(names::LOG), mode).await.doing("opening a segment")?;
@@ -62,6 +64,10 @@ pub(super) async fn recover(
     }
     let mut scan = Scan::whole(file.clone(), segment.size, len);
     let ending = loop {
+        let believed = noted.believed(&scan, base, end).await.doing("reading a segment")?;
+        for header in &believed {
+            end = take(&mut segment, &mut scan, header, config, replay.as_deref_mut()).await?;
+        }
         let header = match scan.peek().await.doing("reading a segment")? {
             Found::Batch(header) => header,
             Found::End => break Ending::Clean,
@@ -78,14 +84,7 @@ pub(super) async fn recover(
         if !follows(&header, base, end) || !scan.check_crc(&header).await.doing("reading a segment")? {
             break Ending::Torn;
         }
-        segment.append(&header, config.index_interval_bytes);
-        if let Some(replay) = replay.as_deref_mut()
-            && let Some(aborted) = replay.batch(&mut scan, &header).await?
-        {
-            segment.note_aborted(aborted);
-        }
-        end = header.next_offset();
-        scan.skip(&header);
+        end = take(&mut segment, &mut scan, &header, config, replay.as_deref_mut()).await?;
     };
     cut(&file, &segment, len, ending).await?;
     if !synced_later {
@@ -97,6 +96,24 @@ pub(super) async fn recover(
     segment.open_mut().expect("a new segment is open").disk = disk;
     file.close().await.doing("closing a segment")?;
     Ok(Recovered { segment, end, ending })
+}
+
+/// The batch at the scan's position is good. Returns the offset after it.
+async fn take(
+    segment: &mut Segment,
+    scan: &mut Scan,
+    header: &BatchHeader,
+    config: &LogConfig,
+    replay: Option<&mut Replay>,
+) -> Result<Offset, StorageError> {
+    segment.append(header, config.index_interval_bytes);
+    if let Some(replay) = replay
+        && let Some(aborted) = replay.batch(scan, header).await?
+    {
+        segment.note_aborted(aborted);
+    }
+    scan.skip(header);
+    Ok(header.next_offset())
 }
 
 /// The transaction index is made anew, and only when there is something in it.
@@ -121,7 +138,7 @@ async fn cut_aborted(segment: &Segment) -> Result<(), StorageError> {
 }
 
 /// Offsets lie outside the checksum: they must grow, though compaction may have left gaps.
-fn follows(header: &BatchHeader, base: Offset, end: Offset) -> bool {
+pub(super) fn follows(header: &BatchHeader, base: Offset, end: Offset) -> bool {
     header.base_offset >= end && header.last_offset() - base <= i64::from(i32::MAX)
 }
 

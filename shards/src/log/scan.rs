@@ -55,6 +55,17 @@ impl Scan {
         }
     }
 
+    /// Where it ends.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// The header of a batch elsewhere in the file, if there is one.
+    pub async fn header_at(&self, position: u64) -> io::Result<Option<BatchHeader>> {
+        let head = self.file.read_at(position, HEADER_LEN).await?;
+        Ok(BatchHeader::parse(&head).ok())
+    }
+
     /// What lies at the position, which stays.
     pub async fn peek(&mut self) -> io::Result<Found> {
         let left = self.limit - self.position;

@@ -50,6 +50,8 @@ pub(super) struct OpenSegment {
     jitter_ms: i64,
     /// The producers as they were at the end, once the segment is rolled.
     pub rolled: Option<Rolled>,
+    /// Bytes of batches that notes were made of.
+    pub noted: u64,
     pub disk: OnDisk,
 }
 
@@ -118,6 +120,7 @@ impl Segment {
             appended: now,
             jitter_ms,
             rolled: None,
+            noted: 0,
             disk: OnDisk { partial: Some(Vec::new()), ..OnDisk::default() },
         };
         let file = Rc::new(SegmentFile::new(dir, base));

@@ -38,6 +38,11 @@ impl TailBatch {
         }
     }
 
+    pub fn base(&self) -> Offset {
+        let bytes = self.head.first_chunk().expect("a head begins with the base offset");
+        Offset(i64::from_be_bytes(*bytes))
+    }
+
     pub fn size(&self) -> usize {
         HEAD + self.body.len()
     }

@@ -10,6 +10,7 @@ mod formats;
 mod journaling;
 mod looking_up;
 mod model;
+mod noting;
 mod opening;
 mod producing;
 mod reading;

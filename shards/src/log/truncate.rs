@@ -6,6 +6,7 @@ use super::leader_epoch::LeaderEpochs;
 use super::leftovers::remove;
 use super::log::Log;
 use super::names;
+use super::notes::Noted;
 use super::recovery::{self, Recovered, Recovery};
 use super::replay::Replay;
 use super::scan::{Found, Scan};
@@ -79,6 +80,7 @@ impl Log {
             self.start = to;
         }
         self.marked = 0;
+        self.notes.clear();
         self.tail.truncate(to);
         self.check();
         Ok(())
@@ -110,7 +112,8 @@ impl Truncation {
         let mut replay = Replay::load(&self.dir, &entries, epochs, first.unwrap_or(base), base).await?;
         let kept: Vec<_> = self.kept.iter().map(|&(base, size)| Segment::sealed(&self.dir, base, size)).collect();
         replay.catch_up(&kept, base).await?;
-        let how = Recovery { dir: &self.dir, config: &self.config, now: self.now, synced_later: false };
+        let noted = &Noted::default();
+        let how = Recovery { dir: &self.dir, config: &self.config, now: self.now, synced_later: false, noted };
         let recovered = recovery::recover(&how, base, len, None, Some(&mut replay)).await?;
         let Recovered { mut segment, .. } = recovered;
         replay.producers.refresh(self.now);

@@ -52,8 +52,8 @@ impl Waypoint {
 impl Log {
     /// Bytes that a scan after a crash would read.
     pub fn bytes_to_scan(&self) -> u64 {
-        let unsealed = self.segments.iter().filter(|segment| !segment.is_sealed());
-        unsealed.map(|segment| segment.size).sum::<u64>() - self.marked
+        let unsealed = self.segments.iter().filter_map(|segment| Some((segment, segment.open()?)));
+        unsealed.map(|(segment, open)| segment.size.saturating_sub(open.noted)).sum::<u64>().saturating_sub(self.marked)
     }
 
     /// The log as it is now; `None` when nothing came since the recovery point.
@@ -101,6 +101,11 @@ impl Log {
         self.recovery_point = at;
         if segment == self.segments.active().base {
             self.marked = position;
+            let active = self.segments.active_mut();
+            let left = active.size - position;
+            let open = active.open_mut().expect("the active segment is open");
+            // Some of them may lie below the recovery point now.
+            open.noted = open.noted.min(left);
         }
         self.check();
         Ok(())

@@ -185,7 +185,9 @@ impl Log {
             self.jobs.wants_file = false;
         }
         self.written = written.next.unwrap_or(self.written);
+        self.notes.written(self.tail.unwritten().take(written.batches));
         if written.flushed {
+            self.notes.synced();
             self.flushed = self.written;
         }
         if written.keeps_promise {

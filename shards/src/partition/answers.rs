@@ -58,11 +58,12 @@ impl Replica {
     pub fn checkpoint(&self, sound: bool) -> PartitionCheckpoint {
         let machine = self.machine();
         let state = machine.state();
+        self.told_point.set(self.log().recovery_point());
         PartitionCheckpoint {
             partition: self.home().partition,
             topic: self.home().topic.clone(),
             log_dir: self.home().log_dir,
-            recovery_point: self.log().recovery_point(),
+            recovery_point: self.told_point.get(),
             // A crash may leave no more than what is flushed for the start to lie in.
             log_start_offset: state.log_start.min(self.log().flushed_offset()),
             high_watermark: state.high_watermark,

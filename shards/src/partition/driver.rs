@@ -73,6 +73,8 @@ pub struct Replica {
     pub in_line: Cell<bool>,
     /// Unwritten bytes that its host has counted.
     pub unwritten: Cell<usize>,
+    /// The recovery point that was last told to be recorded.
+    pub told_point: Cell<Offset>,
     /// Appends that wait while the partition is taken to another log directory.
     held: RefCell<Option<Vec<(Ticket, AppendPart)>>>,
 }
@@ -100,6 +102,7 @@ impl Replica {
             listed: Cell::new(false),
             in_line: Cell::new(false),
             unwritten: Cell::new(0),
+            told_point: Cell::new(Offset::ZERO),
             held: RefCell::default(),
         }
     }

@@ -79,6 +79,7 @@ impl Host for Shard {
 
     fn flushed(&self, replica: &Replica) {
         self.release_journal(replica);
+        self.note(replica);
     }
 
     fn tail_changed(&self, replica: &Replica) {

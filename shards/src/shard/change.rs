@@ -167,13 +167,19 @@ impl Shard {
             synced_later: self.is_recovering(open),
             now: runtime::wall_clock(),
         };
-        let log = Log::open(directory, open.config.clone(), how).await.map_err(unopened)?;
+        let log = Log::open_noted(directory, open.config.clone(), how, self.noted(open)).await.map_err(unopened)?;
         let mut log = self.restore(open, log).await?;
+        self.equip(&mut log);
+        log.set_cleaned(open.cleaned);
+        Ok(log)
+    }
+
+    /// Gives the log its share in what those of a shard have together.
+    pub(super) fn equip(&self, log: &mut Log) {
         log.set_read_ahead(self.read_ahead.clone());
         log.set_open_files(self.open_files.clone());
         log.set_tail_share(self.settings.tail_bytes_max / TAIL_SHARE);
-        log.set_cleaned(open.cleaned);
-        Ok(log)
+        log.set_noted(self.settings.noted_batch_bytes);
     }
 
     /// Serves the partition no more, and renames its directory; the files go after `file.delete.delay.ms`.
@@ -187,7 +193,9 @@ impl Shard {
             Slot::Failed(Some(home)) => (home, 0),
             Slot::Open(replica) => {
                 replica.close(&self.host(), Unavailable::UnknownPartition).await;
-                self.journaling(replica.home().log_dir).journal.forget(partition);
+                let journaling = self.journaling(replica.home().log_dir);
+                journaling.journal.forget(partition);
+                journaling.notes.forget(partition);
                 self.forget_unwritten(&replica);
                 let delay_ms = replica.log().config().file_delete_delay_ms;
                 (replica.home().clone(), delay_ms)

@@ -1,7 +1,7 @@
 //! The journals of a shard, one per log directory: which appends go by way of them, and what keeps them from filling up.
 
 use super::Shard;
-use crate::journal::{Journal, Source, Waiting};
+use crate::journal::{Journal, Notes, Source, Waiting};
 use crate::limits::{RELIEF_PAUSE, WRITE_BACK_PAUSE};
 use crate::log::{Durability, Unjournaled};
 use crate::message::LogDirIndex;
@@ -22,13 +22,14 @@ pub(super) struct Member {
 /// One log directory's journal.
 pub(super) struct Journaling {
     pub journal: Journal<Member>,
+    pub notes: Notes,
     /// A task makes space.
     relieving: Cell<bool>,
 }
 
 impl Journaling {
-    pub fn new(journal: Journal<Member>) -> Self {
-        Self { journal, relieving: Cell::default() }
+    pub fn new(journal: Journal<Member>, notes: Notes) -> Self {
+        Self { journal, notes, relieving: Cell::default() }
     }
 }
 
@@ -54,7 +55,8 @@ impl Shard {
 
     pub(super) fn release_journal(&self, replica: &Replica) {
         let flushed = replica.log().flushed_offset();
-        self.journaling(replica.home().log_dir).journal.release(replica.home().partition, flushed);
+        let journaling = self.journaling(replica.home().log_dir);
+        journaling.journal.release(replica.home().partition, flushed);
     }
 
     /// What is pending, if all of it may go to a journal and is worth it.

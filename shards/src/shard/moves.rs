@@ -14,7 +14,7 @@
 use super::Shard;
 use super::change::{Slot, unique};
 use crate::error::{MoveError, Unavailable};
-use crate::limits::{MOVE_CHUNK_BYTES, MOVE_PAUSE, MOVE_RETRY, TAIL_SHARE};
+use crate::limits::{MOVE_CHUNK_BYTES, MOVE_PAUSE, MOVE_RETRY};
 use crate::log::{self, Log, OpenError, Opening, ReadPlan, StorageError, names, partition_metadata};
 use crate::message::{FutureDescription, LogDirIndex, MovePart, News};
 use crate::partition::driver::{Home, Replica};
@@ -381,9 +381,7 @@ impl Mover {
         log.advance_start(start);
         // It may have changed while the copy was opened.
         log.reconfigure(self.replica.log().config().clone());
-        log.set_read_ahead(self.shard.read_ahead.clone());
-        log.set_open_files(self.shard.open_files.clone());
-        log.set_tail_share(self.shard.settings.tail_bytes_max / TAIL_SHARE);
+        self.shard.equip(&mut log);
         let epoch = self.replica.machine().state().leader_epoch;
         let home = Home { log_dir: self.moving.to, ..old.clone() };
         let new = Rc::new(Replica::new(home, epoch, log));
@@ -395,7 +393,9 @@ impl Mover {
         new.release(&host);
         self.replica.close(&host, Unavailable::NotReady).await;
         self.shard.forget_unwritten(&self.replica);
-        self.shard.journaling(old.log_dir).journal.forget(old.partition);
+        let journaling = self.shard.journaling(old.log_dir);
+        journaling.journal.forget(old.partition);
+        journaling.notes.forget(old.partition);
         self.retire(old.log_dir).await;
         Ok(())
     }

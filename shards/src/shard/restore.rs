@@ -5,7 +5,7 @@ use super::change::lost;
 use crate::error::ChangeError;
 use crate::journal::Reader;
 use crate::limits::RESTORE_BYTES_MAX;
-use crate::log::{self, Log, Restored};
+use crate::log::{self, Log, Noted, Restored};
 use crate::message::OpenPartition;
 use crate::runtime;
 use std::cell::RefCell;
@@ -28,6 +28,12 @@ impl Shard {
     fn recovering(&self, open: &OpenPartition) -> Option<&Reader> {
         let reader = self.readers.get(usize::from(open.log_dir.0))?;
         (!open.clean && reader.leftovers().is_needed()).then_some(reader)
+    }
+
+    /// What was noted of the log before the crash.
+    pub(super) fn noted(&self, open: &OpenPartition) -> Noted {
+        let reader = self.recovering(open);
+        reader.map_or_else(Noted::default, |reader| Noted::parse(&reader.leftovers().take_notes(open.partition)))
     }
 
     /// The log does not open: what a journal has of it is needed later.

@@ -43,6 +43,9 @@ impl Shard {
 
     async fn close_journals(&self) {
         for journaling in &self.journals {
+            if let Err(error) = journaling.notes.close().await {
+                tracing::warn!("notes are not removed: {error}; the next start does");
+            }
             if let Err(error) = journaling.journal.close().await {
                 tracing::warn!("a journal is not closed: {error}; the next start removes it");
             }

@@ -8,6 +8,7 @@ use crate::partition::driver::Replica;
 use crate::runtime::{self, Class};
 use futures_util::stream::{self, StreamExt};
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// Partitions written back in one go before the shard looks again which have most.
@@ -79,6 +80,9 @@ impl Shard {
             due += 1;
         }
         lagging.truncate(due);
+        self.release_notes();
+        let known: HashSet<_> = lagging.iter().map(|replica| replica.home().partition).collect();
+        lagging.extend(self.pressed().into_iter().filter(|replica| !known.contains(&replica.home().partition)));
         self.each(lagging, async |shard, replica| replica.mark(&shard.host()).await).await;
         responder.reply(Reply::Checkpoint(self.checkpoints()));
     }

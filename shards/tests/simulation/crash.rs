@@ -177,6 +177,8 @@ impl Simulation {
         let leftovers = Arc::new(leftovers.ok()?);
         let settings = |id| Settings {
             journal: JOURNAL,
+            notes: JOURNAL,
+            noted_batch_bytes: 200,
             journal_bypass_bytes: 2_000,
             write_back_bytes: 4_000,
             unwritten_bytes_max: 12_000,
