@@ -67,9 +67,12 @@ pub const OPEN_FILES_DEFAULT: usize = 1_000;
 /// Segments written back and synced at once to make space in a journal.
 pub const FLUSHES_AT_ONCE: usize = 4;
 
+/// When so many partitions are to be synced, one sync of their file system does it for all.
+pub const SYNCED_TOGETHER_FROM: usize = 8;
+
 /// Bytes that a shard's partitions may have in a journal and in no segment yet; above it, appends are written where they
 /// belong before they are acknowledged. Half of it starts writing back.
-pub const UNWRITTEN_BYTES_MAX: usize = 64 << 20;
+pub const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
 
 /// Bytes that the logs of a shard may have past their recovery points when they are recorded: what a start after a crash
 /// has to scan, besides what is written until then.

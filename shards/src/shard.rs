@@ -79,6 +79,8 @@ pub struct Settings {
     pub write_back_bytes: usize,
     /// Bytes that its partitions may have in a journal and in no segment.
     pub unwritten_bytes_max: usize,
+    /// When so many partitions are to be synced, one sync of their file system does it.
+    pub synced_together_from: usize,
     /// Segment files open for reading, and as many for writing.
     pub open_files_max: usize,
     /// Bytes past the recovery points of its logs when those are recorded.
@@ -102,6 +104,7 @@ impl Settings {
             journal_bypass_bytes: limits::JOURNAL_BYPASS_BYTES,
             write_back_bytes: limits::WRITE_BACK_BYTES,
             unwritten_bytes_max: limits::UNWRITTEN_BYTES_MAX,
+            synced_together_from: limits::SYNCED_TOGETHER_FROM,
             open_files_max: limits::OPEN_FILES_DEFAULT,
             scan_bytes_max: limits::SCAN_BYTES_MAX,
             leftovers: Vec::new(),

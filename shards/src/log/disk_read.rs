@@ -75,7 +75,7 @@ impl DiskRead {
         }
         match self.ahead.take(&view.file, from).await {
             Some(bytes) => Ok(bytes),
-            None => view.file.read(from, len).await,
+            None => self.ahead.read(&view.file, from, len).await,
         }
     }
 

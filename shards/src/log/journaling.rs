@@ -21,6 +21,13 @@ pub struct Unjournaled {
     pub bytes: usize,
 }
 
+/// How far a log was written at some moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SyncPoint {
+    written: Offset,
+    cuts: u32,
+}
+
 /// What became of an entry of a journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Restored {
@@ -72,6 +79,26 @@ impl Log {
         self.stabilise(next);
         self.check();
         self.stable
+    }
+
+    /// What a sync of the whole file system will cover that begins now.
+    pub fn sync_point(&self) -> SyncPoint {
+        SyncPoint { written: self.written, cuts: self.cuts }
+    }
+
+    /// Something is written and not known to be on stable storage.
+    pub fn is_unsynced(&self) -> bool {
+        self.flushed < self.written
+    }
+
+    /// The file system has been synced, from `point` on.
+    pub fn finish_sync(&mut self, point: SyncPoint) {
+        if point.cuts != self.cuts || point.written <= self.flushed {
+            return;
+        }
+        self.flushed = point.written;
+        self.notes.synced_below(self.flushed);
+        self.check();
     }
 
     /// All that is written has been synced, or will be before the log is used, by a sync of the whole file system.

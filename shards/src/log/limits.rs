@@ -38,6 +38,10 @@ pub(super) const READ_BYTES_MAX: usize = 16 << 20;
 /// What a log's readers in sequence may have read ahead, unless its shard shares one among its logs.
 pub(super) const READ_AHEAD_BYTES_DEFAULT: usize = 4 << 20;
 
+/// Bytes that one shard asks the disk for at the same time on behalf of readers: enough to keep it busy, and no more, for a
+/// journal's writes wait behind them.
+pub(super) const DISK_READS_IN_FLIGHT_BYTES: usize = 4 << 20;
+
 /// What was read ahead and is not taken within this time goes.
 pub(super) const READ_AHEAD_KEPT: Duration = Duration::from_secs(2);
 

@@ -308,6 +308,7 @@ impl Loader {
             marked: if self.how.clean { self.segments.last().map_or(0, |segment| segment.size) } else { marked },
             marks: Vec::new(),
             notes: Notes::none(),
+            cuts: 0,
             segments: Segments::new(self.segments),
             tail: Tail::new(self.end),
             epochs,

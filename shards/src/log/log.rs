@@ -48,6 +48,8 @@ pub struct Log {
     /// Offsets of the snapshots that were written for recovery points within segments, oldest first.
     pub(super) marks: Vec<Offset>,
     pub(super) notes: Notes,
+    /// Counts truncations.
+    pub(super) cuts: u32,
     pub(super) jobs: Jobs,
     pub(super) failed: Option<StorageError>,
 }

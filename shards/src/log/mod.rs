@@ -63,7 +63,7 @@ pub use config::{CleanupPolicy, Durability, LogConfig};
 pub use delete::{Deleted, Deletion, Doomed, discard, retire};
 pub use disk_read::DiskRead;
 pub use error::{AppendError, OpenError, ProducerError, ReadError, StorageError, storage_error};
-pub use journaling::{Restored, Unjournaled};
+pub use journaling::{Restored, SyncPoint, Unjournaled};
 pub use leader_epoch::{EpochStart, LeaderEpochs};
 pub use log::{Log, Opening};
 pub use lookup::{Lookup, LookupPlan, TimestampOffset};

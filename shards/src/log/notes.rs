@@ -100,9 +100,10 @@ impl Notes {
         }
     }
 
-    /// All that is written is on stable storage.
-    pub fn synced(&mut self) {
-        self.synced.append(&mut self.unsynced);
+    /// What is written below `offset` is on stable storage.
+    pub fn synced_below(&mut self, offset: Offset) {
+        let count = self.unsynced.partition_point(|note| note.next <= offset);
+        self.synced.extend(self.unsynced.drain(..count));
     }
 
     pub fn clear(&mut self) {

@@ -1,8 +1,9 @@
 //! Owns what readers in sequence will ask for next: read from disk while they are still sent what they asked for.
 //! Readers of one log that follow each other closely share it.
 
-use super::limits::READ_AHEAD_KEPT;
+use super::limits::{DISK_READS_IN_FLIGHT_BYTES, READ_AHEAD_KEPT};
 use super::segment_file::SegmentFile;
+use crate::budget::Budget;
 use crate::clock::Instant;
 use crate::runtime::sync::Notify;
 use crate::runtime::{self, Class};
@@ -16,6 +17,8 @@ use std::rc::Rc;
 pub struct ReadAhead {
     bytes_max: usize,
     windows: RefCell<VecDeque<Rc<Window>>>,
+    /// Bytes that the disk is being asked for: whoever writes stands behind them.
+    in_flight: Budget,
     /// A task is there that lets go of what nobody took.
     tidying: Cell<bool>,
 }
@@ -40,12 +43,19 @@ enum State {
 
 impl ReadAhead {
     pub fn new(bytes_max: usize) -> Rc<Self> {
-        Rc::new(Self { bytes_max, windows: RefCell::default(), tidying: Cell::default() })
+        let in_flight = Budget::new(DISK_READS_IN_FLIGHT_BYTES);
+        Rc::new(Self { bytes_max, windows: RefCell::default(), in_flight, tidying: Cell::default() })
     }
 
     /// Bytes of memory that windows take or will take.
     pub fn bytes(&self) -> usize {
         self.windows.borrow().iter().map(|window| window.len).sum()
+    }
+
+    /// Reads from disk when it is this reader's turn.
+    pub(super) async fn read(&self, file: &SegmentFile, position: u64, len: usize) -> io::Result<Bytes> {
+        let _in_flight = self.in_flight.charge(len).await;
+        file.read(position, len).await
     }
 
     /// The file's bytes from `position` to the end of the window that holds it; `None` when nobody foresaw it.
@@ -77,7 +87,8 @@ impl ReadAhead {
             done: Notify::new(),
         });
         self.windows.borrow_mut().push_back(window.clone());
-        runtime::spawn_in(Class::Data, async move { window.fill().await });
+        let ahead = self.clone();
+        runtime::spawn_in(Class::Data, async move { window.fill(&ahead).await });
         if !self.tidying.replace(true) {
             runtime::spawn_in(Class::Background, self.clone().tidy());
         }
@@ -112,18 +123,14 @@ impl Window {
         here && (self.position..self.position + self.len as u64).contains(&position)
     }
 
-    async fn fill(&self) {
-        let state = match self.read().await {
+    async fn fill(&self, ahead: &ReadAhead) {
+        let state = match ahead.read(&self.file, self.position, self.len).await {
             Ok(bytes) => State::Read(bytes),
             // Whoever needs the bytes reads them again, and says what is wrong.
             Err(_) => State::Failed,
         };
         *self.state.borrow_mut() = state;
         self.done.notify_all();
-    }
-
-    async fn read(&self) -> io::Result<Bytes> {
-        self.file.read(self.position, self.len).await
     }
 
     /// Waits for the read to end.

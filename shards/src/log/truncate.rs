@@ -81,6 +81,7 @@ impl Log {
         }
         self.marked = 0;
         self.notes.clear();
+        self.cuts += 1;
         self.tail.truncate(to);
         self.check();
         Ok(())

@@ -187,7 +187,7 @@ impl Log {
         self.written = written.next.unwrap_or(self.written);
         self.notes.written(self.tail.unwritten().take(written.batches));
         if written.flushed {
-            self.notes.synced();
+            self.notes.synced_below(self.written);
             self.flushed = self.written;
         }
         if written.keeps_promise {

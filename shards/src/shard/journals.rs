@@ -87,7 +87,7 @@ impl Shard {
                 runtime::sleep(RELIEF_PAUSE).await;
                 break;
             }
-            self.each(able, async |shard, replica| replica.bring_back(&shard.host(), true).await).await;
+            self.secure(log_dir, able).await;
             runtime::sleep(WRITE_BACK_PAUSE).await;
         }
         journaling.relieving.set(false);

@@ -3,12 +3,12 @@
 use super::Shard;
 use super::responder::Responder;
 use crate::limits::{FLUSHES_AT_ONCE, RELIEF_PAUSE, WRITE_BACK_PAUSE};
-use crate::message::Reply;
+use crate::message::{LogDirIndex, Reply};
 use crate::partition::driver::Replica;
 use crate::runtime::{self, Class};
 use futures_util::stream::{self, StreamExt};
-use std::cell::Cell;
-use std::collections::HashSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// Partitions written back in one go before the shard looks again which have most.
@@ -83,8 +83,48 @@ impl Shard {
         self.release_notes();
         let known: HashSet<_> = lagging.iter().map(|replica| replica.home().partition).collect();
         lagging.extend(self.pressed().into_iter().filter(|replica| !known.contains(&replica.home().partition)));
-        self.each(lagging, async |shard, replica| replica.mark(&shard.host()).await).await;
+        self.mark(&lagging).await;
         responder.reply(Reply::Checkpoint(self.checkpoints()));
+    }
+
+    /// Moves the recovery points of these to where their logs end now.
+    async fn mark(&self, replicas: &[Rc<Replica>]) {
+        let mut waypoints: HashMap<_, _> = HashMap::new();
+        for replica in replicas {
+            waypoints.extend(replica.log().waypoint().map(|waypoint| (replica.home().partition, waypoint)));
+        }
+        for log_dir in (0..self.settings.log_dirs.len()).map(|index| LogDirIndex(index as u16)) {
+            let here = replicas.iter().filter(|replica| replica.home().log_dir == log_dir).cloned();
+            self.secure(log_dir, here.collect()).await;
+        }
+        let waypoints = RefCell::new(waypoints);
+        let marks = async |shard: &Self, replica: &Rc<Replica>| {
+            let waypoint = { waypoints.borrow_mut().remove(&replica.home().partition) };
+            if let Some(waypoint) = waypoint {
+                replica.mark(&shard.host(), waypoint).await;
+            }
+        };
+        self.each(replicas.to_vec(), marks).await;
+    }
+
+    /// Brings what journals have of these partitions to their segments, and on stable storage there. Many are synced by one
+    /// sync of the file system: each by itself would have the file system's own journal written for it.
+    pub(super) async fn secure(&self, log_dir: LogDirIndex, replicas: Vec<Rc<Replica>>) {
+        let together = replicas.len() >= self.settings.synced_together_from;
+        self.each(replicas, async |shard, replica| replica.bring_back(&shard.host(), !together).await).await;
+        if together {
+            self.sync_all(log_dir).await;
+        }
+    }
+
+    async fn sync_all(&self, log_dir: LogDirIndex) {
+        let is_here = |replica: &Replica| replica.home().log_dir == log_dir && replica.log().is_unsynced();
+        let points: Vec<_> =
+            self.served(is_here).into_iter().map(|replica| (replica.clone(), replica.log().sync_point())).collect();
+        match self.settings.log_dirs[usize::from(log_dir.0)].sync_file_system().await {
+            Ok(()) => points.into_iter().for_each(|(replica, point)| replica.synced(&self.host(), point)),
+            Err(error) => self.log_dir_failed(log_dir, error.to_string()),
+        }
     }
 
     /// In an order that does not depend on chance.

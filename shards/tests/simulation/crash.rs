@@ -183,6 +183,7 @@ impl Simulation {
             write_back_bytes: 4_000,
             unwritten_bytes_max: 12_000,
             scan_bytes_max: 6_000,
+            synced_together_from: 2,
             open_files_max: 1,
             leftovers: vec![leftovers.clone()],
             ..Settings::new(ShardId(id), vec![root.clone()])

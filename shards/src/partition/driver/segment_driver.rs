@@ -3,7 +3,7 @@
 
 use super::{Host, Replica};
 use crate::limits::{MARK_PAUSE, MARK_TRIES};
-use crate::log::{Log, Marking, StorageError, Write};
+use crate::log::{Log, Marking, StorageError, SyncPoint, Waypoint, Write};
 use crate::partition::{Input, Io};
 use crate::runtime;
 use crate::types::Offset;
@@ -75,12 +75,19 @@ impl Replica {
         }
     }
 
-    /// Moves the recovery point to where the log ends now, in the background; tries no longer than a while.
-    pub async fn mark(self: &Rc<Self>, host: &Rc<dyn Host>) {
-        let waypoint = { self.log().waypoint() };
-        let Some(mut waypoint) = waypoint else { return };
+    /// A sync of the whole file system has covered what the log had written at `point`.
+    pub fn synced(&self, host: &Rc<dyn Host>, point: SyncPoint) {
+        self.log.borrow_mut().finish_sync(point);
+        host.flushed(self);
+    }
+
+    /// Moves the recovery point to the waypoint, in the background; tries no longer than a while.
+    pub async fn mark(self: &Rc<Self>, host: &Rc<dyn Host>, mut waypoint: Waypoint) {
         for _ in 0..MARK_TRIES {
-            self.bring_back(host, true).await;
+            let is_due = { self.log().flushed_offset() < waypoint.offset() };
+            if is_due {
+                self.bring_back(host, true).await;
+            }
             if !self.machine().state().is_served() {
                 return;
             }

@@ -5,6 +5,7 @@ use super::cached::Cached;
 use super::{explain, plain};
 use crate::runtime::AlignedBuffer;
 use crate::runtime::blocks::Blocks;
+use crate::runtime::yield_now;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
 use glommio::GlommioError;
@@ -66,6 +67,10 @@ impl File {
         let reads = parts.clone().map(|(at, part)| self.dma.read_at_aligned(first + at as u64, part));
         let mut bytes = BytesMut::with_capacity(len);
         for (read, (at, part)) in join_all(reads).await.into_iter().zip(parts) {
+            if at > 0 {
+                // Copying takes its time.
+                yield_now().await;
+            }
             let read = read.map_err(|error| self.fault("cannot read", error))?;
             let (from, to) = (skip.saturating_sub(at), read.len().min((skip + len).saturating_sub(at)));
             bytes.extend_from_slice(read.get(from..to).unwrap_or_default());

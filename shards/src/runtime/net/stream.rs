@@ -102,10 +102,14 @@ impl WriteHalf {
     }
 
     /// Like [`WriteHalf::write_all`] for a frame in pieces, without joining them: one system call takes up to
-    /// [`PIECES_PER_CALL`] of them.
+    /// [`PIECES_PER_CALL`] of them. A long frame lets others have their turn in between.
     pub async fn write_pieces(&mut self, mut pieces: Vec<Bytes>) -> io::Result<()> {
-        let mut first = 0;
+        let (mut first, mut in_this_turn) = (0, 0);
         loop {
+            if in_this_turn >= SENT_AT_ONCE_MAX {
+                in_this_turn = 0;
+                yield_now().await;
+            }
             while pieces.get(first).is_some_and(Bytes::is_empty) {
                 first += 1;
             }
@@ -118,6 +122,7 @@ impl WriteHalf {
                 }
                 result => result?,
             };
+            in_this_turn += sent;
             while sent > 0 {
                 let taken = sent.min(pieces[first].len());
                 pieces[first].advance(taken);
@@ -132,6 +137,9 @@ impl WriteHalf {
         self.0.shutdown(Shutdown::Write)
     }
 }
+
+/// The kernel copies what it takes, and nobody else has a turn meanwhile.
+const SENT_AT_ONCE_MAX: usize = 256 << 10;
 
 /// How many pieces one system call takes.
 pub const PIECES_PER_CALL: usize = 64;
@@ -162,7 +170,13 @@ impl Shared {
     }
 
     fn send_pieces(&self, pieces: &[Bytes]) -> io::Result<usize> {
-        let slices: Vec<IoSlice<'_>> = pieces.iter().take(PIECES_PER_CALL).map(|piece| IoSlice::new(piece)).collect();
+        let mut room = SENT_AT_ONCE_MAX;
+        let slices = pieces.iter().take(PIECES_PER_CALL).map_while(|piece| {
+            let taken = piece.len().min(room);
+            room -= taken;
+            (taken > 0 || piece.is_empty()).then(|| IoSlice::new(&piece[..taken]))
+        });
+        let slices: Vec<IoSlice<'_>> = slices.collect();
         self.with_descriptor(|descriptor| {
             let socket = SockRef::from(&descriptor);
             loop {
