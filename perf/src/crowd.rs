@@ -45,6 +45,10 @@ impl Crowd {
         self.are_all_in.load(Ordering::Relaxed)
     }
 
+    pub fn has_all(&self, group: usize) -> bool {
+        self.groups.borrow()[group].is_in
+    }
+
     /// A member of a classic group is in `generation`, which counts when all others are in it too.
     pub fn is_in_generation(&self, group: usize, generation: i32) {
         let of = &mut self.groups.borrow_mut()[group];

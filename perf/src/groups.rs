@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How soon a connection sees that the next groups may join.
 const TURN: Duration = Duration::from_millis(1);
-/// Before a member that was sent away joins again.
+/// Before a member that was sent away joins again, and between heartbeats while others of its group join.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub fn run(arguments: &GroupsArguments) -> Result<Report, Failure> {
@@ -127,8 +127,8 @@ impl Watch<'_> {
             });
             let served = event_loop::run(peers, &live, start);
             live.stop();
-            let stable_after = watched.join().map_err(|_| Failure::Protocol("a thread panicked"))?;
-            served.and(stable_after)
+            let stable_after = watched.join().map_err(|_| Failure::Protocol("a thread panicked"))??;
+            served.map(|()| stable_after)
         })
     }
 
@@ -239,6 +239,8 @@ impl Place {
         match step {
             Step::GoesOn | Step::StartsAgain(ErrorCode::RebalanceInProgress) => now,
             Step::StartsAgain(_) => now + PAUSE,
+            // Joins of others wait until it hears of them.
+            _ if !self.crowd.has_all(seat.group) && self.habits.protocol == GroupProtocol::Classic => now + PAUSE,
             Step::IsIn(_) => now + seat.member.interval,
             Step::Beats => flight.due.max(now - seat.member.interval) + seat.member.interval,
         }
