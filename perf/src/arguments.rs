@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::compression::Codec;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +24,10 @@ pub enum Command {
     Consume(ConsumeArguments),
     /// Write at a fixed rate and read along; latency is from when a record was due to when it was received
     EndToEnd(EndToEndArguments),
+    /// Commit offsets of groups as fast as they are acknowledged, or at a fixed rate
+    Commits(CommitsArguments),
+    /// Keep groups of idle members that only send heartbeats; latency is from when a heartbeat was due
+    Groups(GroupsArguments),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -162,6 +166,70 @@ pub struct EndToEndArguments {
     /// Connections that read; --connections counts those that write
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub consumers: u32,
+}
+
+#[derive(Args, Debug)]
+pub struct CommitsArguments {
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub run: Run,
+    /// Groups that the connections commit for in turn
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub groups: u32,
+    /// Partitions of the topic in a commit, as many as it has at most
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub per_commit: u32,
+    /// Each group has a classic member that commits; without it nobody is in the groups
+    #[arg(long)]
+    pub members: bool,
+    /// Requests under way on a connection
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub depth: u32,
+    /// Commits a second over all connections; without it each connection sends as soon as it may
+    #[arg(long, value_parser = rate)]
+    pub rate: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum GroupProtocol {
+    Classic,
+    Consumer,
+}
+
+#[derive(Args, Debug)]
+pub struct GroupsArguments {
+    #[command(flatten)]
+    pub target: Target,
+    /// How members join
+    #[arg(long, value_enum, default_value = "classic")]
+    pub protocol: GroupProtocol,
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub groups: u32,
+    /// Members of a group
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub members: u32,
+    /// Connections to the brokers, shared by members of different groups; as many as a group has members at least
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub connections: u32,
+    /// Time between two heartbeats of a classic member; others do as the broker says
+    #[arg(long, value_parser = duration, default_value = "3s")]
+    pub heartbeat: Duration,
+    /// Session timeout of a classic member
+    #[arg(long, value_parser = duration, default_value = "45s")]
+    pub session_timeout: Duration,
+    /// How long it may take until all groups are stable
+    #[arg(long, value_parser = duration, default_value = "120s")]
+    pub stable_within: Duration,
+    /// Time between all being stable and counting
+    #[arg(long, value_parser = duration, default_value = "5s")]
+    pub warm_up: Duration,
+    /// Time to count for
+    #[arg(long, value_parser = duration, default_value = "20s")]
+    pub duration: Duration,
+    /// Process whose CPU time and memory are told
+    #[arg(long)]
+    pub broker_pid: Option<u32>,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! arguments -> workload -> producer (source) | consumer (verify) | end_to_end -> event_loop -> link -> socket
+//!                 |        | commits | groups (crowd, member)
 //!                 |                        |
-//!              cluster (client)         recorder -> report (process, progress)
+//!              cluster, coordinators    recorder -> report (process, progress)
+//!                 (client)
 //! ```
 //! A thread serves many connections with ppoll(2). Batches are encoded before the clock starts, so that in a closed
 //! loop the client only patches correlation ids; at a fixed rate latency counts from when a record was due, sent or not.
@@ -13,12 +15,17 @@ mod arguments;
 mod batch;
 mod client;
 mod cluster;
+mod commits;
 mod compression;
 mod consumer;
+mod coordinators;
+mod crowd;
 mod end_to_end;
 mod event_loop;
 mod failure;
+mod groups;
 mod link;
+mod member;
 mod pace;
 mod payload;
 mod process;
@@ -50,6 +57,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Produce(arguments) => producer::run(arguments),
         Command::Consume(arguments) => consumer::run(arguments),
         Command::EndToEnd(arguments) => end_to_end::run(arguments),
+        Command::Commits(arguments) => commits::run(arguments),
+        Command::Groups(arguments) => groups::run(arguments),
     };
     match outcome {
         Ok(report) => report.print(arguments.json),

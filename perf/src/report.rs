@@ -25,6 +25,9 @@ pub struct Report {
     /// Log end offsets by partition, as they were when reading began.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ends: Vec<i64>,
+    /// How long it took until all groups were stable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stable_after_seconds: Option<f64>,
 }
 
 #[derive(Serialize, Debug)]
@@ -84,6 +87,7 @@ impl Report {
             errors: totals.told_errors(),
             verified: None,
             ends: Vec::new(),
+            stable_after_seconds: None,
         }
     }
 
@@ -98,10 +102,21 @@ impl Report {
 
     fn print_text(&self) {
         let Self { workload, topic, connections, seconds, latency, client, .. } = self;
+        let what = match *workload {
+            "commits" => "offsets",
+            "groups" => "heartbeats",
+            _ => "records",
+        };
         println!("{workload} on {topic}, {connections} connections, {seconds:.2} s");
         println!(
-            "  {:.0} records/s   {:.2} MB/s   {:.0} requests/s   ({} records, {} requests)",
-            self.records_per_second, self.megabytes_per_second, self.requests_per_second, self.records, self.requests
+            "  {:.0} {}/s   {:.2} MB/s   {:.0} requests/s   ({} {}, {} requests)",
+            self.records_per_second,
+            what,
+            self.megabytes_per_second,
+            self.requests_per_second,
+            self.records,
+            what,
+            self.requests
         );
         println!(
             "  latency ms   p50 {}   p90 {}   p99 {}   p99.9 {}   p99.99 {}   max {}",
@@ -119,6 +134,9 @@ impl Report {
         }
         if let Some(verified) = &self.verified {
             println!("  verified   {verified}");
+        }
+        if let Some(seconds) = self.stable_after_seconds {
+            println!("  all groups stable after {seconds:.2} s");
         }
         for error in &self.errors {
             println!("  ERROR {error}");

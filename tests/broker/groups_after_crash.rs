@@ -1,22 +1,27 @@
 //! Groups of both kinds, and of members of both, over a clean stop and over kill -9: members, assignments and offsets.
+//! `ODRADEK_KILL_ROUNDS` has the broker killed more often.
 
 use crate::harness::Broker;
 use crate::member::find_coordinator;
-use crate::wire::Wire;
+use crate::wire::{Wire, decode};
 use bytes::Bytes;
 use odradek_protocol::codec::{Message, Writer};
+use odradek_protocol::frame;
 use odradek_protocol::messages as m;
 use odradek_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use odradek_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use odradek_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use odradek_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use odradek_protocol::primitives::Str;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
 
 const GROUPS: [&str; 3] = ["classic", "consumers", "mixed"];
 /// Longer than the test takes.
 const SESSION_MS: i32 = 60_000;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Member {
     group: &'static str,
     id: Str,
@@ -79,16 +84,19 @@ fn beat(wire: &mut Wire, group: &'static str, id: &str, epoch: i32) -> Member {
 }
 
 fn commit(wire: &mut Wire, member: &Member, offset: i64) {
+    assert_eq!(wire.call(9, &commit_request(member, offset)).topics[0].partitions[0].error_code, 0);
+}
+
+fn commit_request(member: &Member, offset: i64) -> m::OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition { partition_index: 0, committed_offset: offset, ..Default::default() };
     let topic = OffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition], ..Default::default() };
-    let request = m::OffsetCommitRequest {
+    m::OffsetCommitRequest {
         group_id: member.group.into(),
         generation_id_or_member_epoch: member.epoch,
         member_id: member.id.clone(),
         topics: vec![topic],
         ..Default::default()
-    };
-    assert_eq!(wire.call(9, &request).topics[0].partitions[0].error_code, 0);
+    }
 }
 
 /// All that can be asked of the groups, as text.
@@ -142,4 +150,65 @@ fn members_assignments_and_offsets_outlive_a_stop_and_a_crash() {
             assert_eq!((told.epoch, &told.id), (member.epoch, &member.id));
         }
     }
+}
+
+/// Commits `from` and on, one after the other, until the broker is gone: the last that was acknowledged, if any was.
+fn commit_until_killed(address: SocketAddr, member: &Member, from: i64) -> Option<i64> {
+    let mut wire = Wire::connect(address);
+    let mut acknowledged = None;
+    for offset in from.. {
+        let request = commit_request(member, offset);
+        let pieces = frame::request(&request, 9, 0, Some("test".into())).expect("a small request");
+        wire.send_until_closed(&pieces.concat());
+        let Ok(answer) = wire.receive_frame() else { break };
+        let (_, answer) = decode::<m::OffsetCommitRequest>(answer, 9);
+        assert_eq!(answer.topics[0].partitions[0].error_code, 0, "{member:?} commits {offset}");
+        acknowledged = Some(offset);
+    }
+    acknowledged
+}
+
+fn committed(wire: &mut Wire, group: &str) -> i64 {
+    let group = OffsetFetchRequestGroup { group_id: group.into(), topics: None, ..Default::default() };
+    let answer = wire.call(8, &m::OffsetFetchRequest { groups: vec![group], ..Default::default() });
+    answer.groups[0].topics.first().map_or(-1, |topic| topic.partitions[0].committed_offset)
+}
+
+fn rounds() -> u64 {
+    std::env::var("ODRADEK_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3)
+}
+
+#[test]
+fn commits_acknowledged_before_a_kill_are_there_after_it() {
+    let mut broker = Broker::start_with(&["offsets.topic.num.partitions=5", "group.initial.rebalance.delay.ms=0"]);
+    broker.create_topic("t", 1);
+    let mut wire = broker.connect();
+    find_coordinator(&mut wire);
+    let nobody = |group| Member { group, id: Str::EMPTY, epoch: -1, is_classic: true };
+    let mut members = vec![join(&mut wire, "classic"), beat(&mut wire, "consumers", "c", 0)];
+    members.extend(["nobody", "neither", "none"].map(nobody));
+    let mut next = vec![0; members.len()];
+    for round in 0..rounds() {
+        let address = broker.address();
+        let start = |(member, from): (&Member, &i64)| {
+            let (member, from) = (member.clone(), *from);
+            thread::spawn(move || commit_until_killed(address, &member, from))
+        };
+        let committers: Vec<_> = members.iter().zip(&next).map(start).collect();
+        thread::sleep(Duration::from_millis(300 + 97 * round % 500));
+        broker.kill();
+        let acknowledged: Vec<_> =
+            committers.into_iter().map(|committer| committer.join().expect("commits are not refused")).collect();
+        broker.restart();
+        let mut wire = broker.connect();
+        find_coordinator(&mut wire);
+        for ((member, next), acknowledged) in members.iter().zip(&mut next).zip(acknowledged) {
+            let acknowledged = acknowledged.expect("there was time for one");
+            let found = committed(&mut wire, member.group);
+            // The one under way when the broker was killed may be there or not.
+            assert!((acknowledged..=acknowledged + 1).contains(&found), "{member:?}: {found} after {acknowledged}");
+            *next = found + 1;
+        }
+    }
+    println!("{next:?} commits in {} rounds", rounds());
 }
