@@ -57,6 +57,16 @@ impl Budget {
         self.ledger.borrow().limit
     }
 
+    /// What may be charged from now on; what is above it stays charged until it is given back.
+    pub fn set_limit(&self, limit: usize) {
+        assert!(limit > 0, "a budget of nothing would admit nothing");
+        let mut ledger = self.ledger.borrow_mut();
+        let has_grown = limit > std::mem::replace(&mut ledger.limit, limit);
+        if has_grown {
+            ledger.wake_first();
+        }
+    }
+
     /// Whether somebody waits for others to give back.
     pub fn is_contended(&self) -> bool {
         !self.ledger.borrow().waiters.is_empty()
@@ -195,6 +205,18 @@ mod tests {
         drop(charge);
         assert_eq!(budget.held(), 0);
         assert!(budget.try_charge(1).is_some());
+    }
+
+    #[test]
+    fn a_budget_that_grows_lets_waiters_in() {
+        let budget = Budget::new(10);
+        let _held = budget.try_charge(10).expect("the budget is empty");
+        let mut waiting = pin!(budget.charge(5));
+        assert!(poll(waiting.as_mut()).is_pending());
+        budget.set_limit(15);
+        assert!(poll(waiting.as_mut()).is_ready());
+        budget.set_limit(10);
+        assert!(!budget.has_room());
     }
 
     #[test]

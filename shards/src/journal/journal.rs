@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// How large a journal may become.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +51,9 @@ pub trait Source: Clone + 'static {
 
     /// Everything handed over below `next` is on stable storage.
     fn stored(&self, next: Offset);
+
+    /// The write that stored it took so long; said once for all that it stored.
+    fn wrote(&self, took: Duration);
 
     /// The journal does not take what waits, or lost what it took: to be synced elsewhere.
     fn refused(&self);
@@ -201,8 +205,9 @@ impl<S: Source> Journal<S> {
             let Some(departure) = self.gather() else { return };
             self.depart_if_due();
             let Departure { sequence, file, place, buffer } = departure;
+            let begun = runtime::now();
             let written = file.write_at(buffer, place.position).await;
-            self.landed(sequence, place, written);
+            self.landed(sequence, place, written, begun.elapsed());
             // The slot is free; what has gathered goes out in this very turn.
             if self.0.line.borrow().is_empty() || self.0.gathering.replace(true) {
                 return;
@@ -277,13 +282,14 @@ impl<S: Source> Journal<S> {
         Departure { sequence, file, place, buffer }
     }
 
-    fn landed(&self, sequence: u64, place: Place, written: io::Result<()>) {
+    fn landed(&self, sequence: u64, place: Place, written: io::Result<()>, took: Duration) {
         self.0.ring.borrow_mut().landed(place.file);
         match written {
             Ok(()) => {
                 let mut flights = self.0.flights.borrow_mut();
                 if let Some(flight) = flights.iter_mut().find(|flight| flight.sequence == sequence) {
                     flight.landed = true;
+                    flight.entries.first().inspect(|(source, _)| source.wrote(took));
                 }
             }
             Err(error) => self.fail(&error),

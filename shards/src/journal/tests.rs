@@ -79,6 +79,8 @@ impl Source for Numbers {
         self.0.stored.borrow_mut().push(next.0);
     }
 
+    fn wrote(&self, _took: Duration) {}
+
     fn refused(&self) {
         self.0.refused.set(self.0.refused.get() + 1);
     }

@@ -38,9 +38,19 @@ pub(super) const READ_BYTES_MAX: usize = 16 << 20;
 /// What a log's readers in sequence may have read ahead, unless its shard shares one among its logs.
 pub(super) const READ_AHEAD_BYTES_DEFAULT: usize = 4 << 20;
 
-/// Bytes that one shard asks the disk for at the same time on behalf of readers: enough to keep it busy, and no more, for a
-/// journal's writes wait behind them.
-pub(super) const DISK_READS_IN_FLIGHT_BYTES: usize = 4 << 20;
+/// Bytes that one shard asks the disk for at the same time on behalf of readers: the most keeps a disk busy, the least is
+/// what goes on however slow a journal's writes are; a single larger read goes alone.
+pub(super) const READS_IN_FLIGHT_MAX: usize = 4 << 20;
+pub(super) const READS_IN_FLIGHT_MIN: usize = 64 << 10;
+
+/// What it grows by with each write that is not slow.
+pub(super) const READS_IN_FLIGHT_STEP: usize = 4 << 10;
+
+/// A write of a journal that takes so long waited for something.
+pub(super) const SLOW_WRITE: Duration = Duration::from_millis(3);
+
+/// Without a write of the journal for so long, readers have the disk to themselves.
+pub(super) const PACE_FORGOTTEN: Duration = Duration::from_millis(200);
 
 /// What was read ahead and is not taken within this time goes.
 pub(super) const READ_AHEAD_KEPT: Duration = Duration::from_secs(2);
@@ -82,4 +92,4 @@ const _: () = assert!(PREALLOCATE_STEP_MIN.is_multiple_of(BLOCK) && PREALLOCATE_
 const _: () = assert!((WRITE_BYTES_MAX as u64).is_multiple_of(BLOCK) && WRITE_BYTES_MAX <= JOB_BYTES_MAX);
 const _: () = assert!(PREALLOCATE_STEP_MIN <= PREALLOCATE_STEP_MAX);
 const _: () = assert!(TAIL_COPY_BELOW < TAIL_SHARE_DEFAULT);
-const _: () = assert!(HOP_BYTES < SCAN_BYTES);
+const _: () = assert!(HOP_BYTES < SCAN_BYTES && READS_IN_FLIGHT_MIN < READS_IN_FLIGHT_MAX);

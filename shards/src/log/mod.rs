@@ -31,6 +31,7 @@ mod producer_snapshot;
 mod producer_state;
 mod read;
 mod read_ahead;
+mod read_pace;
 mod records;
 mod recovery;
 mod reopen;

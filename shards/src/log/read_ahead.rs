@@ -1,7 +1,8 @@
 //! Owns what readers in sequence will ask for next: read from disk while they are still sent what they asked for.
 //! Readers of one log that follow each other closely share it.
 
-use super::limits::{DISK_READS_IN_FLIGHT_BYTES, READ_AHEAD_KEPT};
+use super::limits::{READ_AHEAD_KEPT, READS_IN_FLIGHT_MAX};
+use super::read_pace::ReadPace;
 use super::segment_file::SegmentFile;
 use crate::budget::Budget;
 use crate::clock::Instant;
@@ -12,6 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Windows into segment files, oldest first. For one shard; its memory is a budget of its own.
 pub struct ReadAhead {
@@ -19,6 +21,7 @@ pub struct ReadAhead {
     windows: RefCell<VecDeque<Rc<Window>>>,
     /// Bytes that the disk is being asked for: whoever writes stands behind them.
     in_flight: Budget,
+    pace: RefCell<ReadPace>,
     /// A task is there that lets go of what nobody took.
     tidying: Cell<bool>,
 }
@@ -43,8 +46,9 @@ enum State {
 
 impl ReadAhead {
     pub fn new(bytes_max: usize) -> Rc<Self> {
-        let in_flight = Budget::new(DISK_READS_IN_FLIGHT_BYTES);
-        Rc::new(Self { bytes_max, windows: RefCell::default(), in_flight, tidying: Cell::default() })
+        let in_flight = Budget::new(READS_IN_FLIGHT_MAX);
+        let pace = RefCell::new(ReadPace::new());
+        Rc::new(Self { bytes_max, windows: RefCell::default(), in_flight, pace, tidying: Cell::default() })
     }
 
     /// Bytes of memory that windows take or will take.
@@ -54,8 +58,16 @@ impl ReadAhead {
 
     /// Reads from disk when it is this reader's turn.
     pub(super) async fn read(&self, file: &SegmentFile, position: u64, len: usize) -> io::Result<Bytes> {
+        self.in_flight.set_limit(self.pace.borrow().bytes(runtime::now()));
         let _in_flight = self.in_flight.charge(len).await;
         file.read(position, len).await
+    }
+
+    /// A journal's write ended after so long: readers give way to it, or need not.
+    pub fn wrote(&self, took: Duration) {
+        let now = runtime::now();
+        self.pace.borrow_mut().wrote(now, took);
+        self.in_flight.set_limit(self.pace.borrow().bytes(now));
     }
 
     /// The file's bytes from `position` to the end of the window that holds it; `None` when nobody foresaw it.

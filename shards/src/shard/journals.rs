@@ -11,6 +11,7 @@ use crate::types::{Offset, TopicPartition};
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A partition in the line of its journal.
 #[derive(Clone)]
@@ -123,6 +124,10 @@ impl Source for Member {
 
     fn stored(&self, next: Offset) {
         self.replica.journaled(&self.shard.host(), next);
+    }
+
+    fn wrote(&self, took: Duration) {
+        self.shard.read_ahead.wrote(took);
     }
 
     fn refused(&self) {

@@ -1,0 +1,85 @@
+//! How much a shard asks the disk for at the same time on behalf of readers of old data. Whoever waits for an acknowledgement
+//! stands behind that in the disk's queue: when a journal's writes become slow it is halved, and it grows slowly while they
+//! are fast.
+
+use super::limits::{PACE_FORGOTTEN, READS_IN_FLIGHT_MAX, READS_IN_FLIGHT_MIN, READS_IN_FLIGHT_STEP, SLOW_WRITE};
+use crate::clock::Instant;
+use std::time::Duration;
+
+pub(super) struct ReadPace {
+    bytes: usize,
+    last_write: Option<Instant>,
+    last_cut: Option<Instant>,
+}
+
+impl ReadPace {
+    pub fn new() -> Self {
+        Self { bytes: READS_IN_FLIGHT_MAX, last_write: None, last_cut: None }
+    }
+
+    /// A write of the journal ended after so long.
+    pub fn wrote(&mut self, now: Instant, took: Duration) {
+        self.last_write = Some(now);
+        if took < SLOW_WRITE {
+            self.bytes = (self.bytes + READS_IN_FLIGHT_STEP).min(READS_IN_FLIGHT_MAX);
+        } else if self.last_cut.is_none_or(|cut| now - cut >= took) {
+            // Writes that waited for the same reads count once.
+            self.last_cut = Some(now);
+            self.bytes = (self.bytes / 2).max(READS_IN_FLIGHT_MIN);
+        }
+    }
+
+    /// Bytes that may be in flight now.
+    pub fn bytes(&self, now: Instant) -> usize {
+        let is_in_the_way = self.last_write.is_some_and(|last| now - last < PACE_FORGOTTEN);
+        if is_in_the_way { self.bytes } else { READS_IN_FLIGHT_MAX }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAST: Duration = Duration::from_micros(300);
+
+    fn at(ms: u64) -> Instant {
+        Instant::default() + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn slow_writes_halve_it_down_to_the_least() {
+        let mut pace = ReadPace::new();
+        pace.wrote(at(10), SLOW_WRITE);
+        assert_eq!(pace.bytes(at(10)), READS_IN_FLIGHT_MAX / 2);
+        for ms in 2..40 {
+            pace.wrote(at(ms * 10), SLOW_WRITE);
+        }
+        assert_eq!(pace.bytes(at(400)), READS_IN_FLIGHT_MIN);
+    }
+
+    #[test]
+    fn writes_that_waited_together_count_once() {
+        let mut pace = ReadPace::new();
+        for _ in 0..5 {
+            pace.wrote(at(10), SLOW_WRITE);
+        }
+        assert_eq!(pace.bytes(at(10)), READS_IN_FLIGHT_MAX / 2);
+    }
+
+    #[test]
+    fn fast_writes_let_it_grow_again() {
+        let mut pace = ReadPace::new();
+        pace.wrote(at(10), SLOW_WRITE);
+        pace.wrote(at(11), FAST);
+        assert_eq!(pace.bytes(at(11)), READS_IN_FLIGHT_MAX / 2 + READS_IN_FLIGHT_STEP);
+        (0..10_000).for_each(|_| pace.wrote(at(12), FAST));
+        assert_eq!(pace.bytes(at(12)), READS_IN_FLIGHT_MAX);
+    }
+
+    #[test]
+    fn without_writes_there_is_nobody_to_give_way_to() {
+        let mut pace = ReadPace::new();
+        pace.wrote(at(10), SLOW_WRITE);
+        assert_eq!(pace.bytes(at(10) + PACE_FORGOTTEN), READS_IN_FLIGHT_MAX);
+    }
+}
