@@ -93,6 +93,7 @@ groups! {
         odradek_spin_us: u32,
         odradek_tail_cache_bytes: u64,
         odradek_request_memory_bytes: u64,
+        odradek_group_memory_bytes: u64,
         odradek_journal_bytes: u64,
     }
     /// Sockets and connections. A buffer of -1 leaves the kernel's own size.

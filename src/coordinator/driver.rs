@@ -1,6 +1,7 @@
 //! Runs the coordinators of one shard: takes requests from every shard, appends what they decide, keeps their deadlines.
 
 use super::machine::{Machine, Moment, RawRecord, Scene, Ticket};
+use super::memory::Memory;
 use super::runtime::Runtime;
 use crate::coordinator::loader;
 use crate::metadata::Image;
@@ -16,7 +17,7 @@ use odradek_shards::runtime::sync::Notify;
 use odradek_shards::runtime::{self, Class, now, random_u64, sleep_until, spawn_in, wall_clock, yield_now};
 use odradek_shards::types::{LeaderEpoch, NodeId, PartitionIndex, ShardId, TopicPartition};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -59,6 +60,9 @@ impl<M: Machine> Berth<M> {
             shards: OnceCell::new(),
             scene: RefCell::default(),
             rooms: RefCell::default(),
+            memory: Cell::default(),
+            appending: RefCell::default(),
+            landed: Notify::new(),
             earlier: Notify::new(),
             sleeping_until: Cell::new(AWAKE),
         });
@@ -83,6 +87,11 @@ struct House<M: Machine> {
     shards: OnceCell<Shards>,
     scene: RefCell<Option<Scene>>,
     rooms: RefCell<BTreeMap<PartitionIndex, Rc<Room<M>>>>,
+    memory: Cell<Memory>,
+    /// Partitions with an append under way, of a state that is there or of one that has gone.
+    appending: RefCell<BTreeSet<TopicPartition>>,
+    /// Rung when one ends.
+    landed: Notify,
     /// Rung when the next deadline became an earlier one.
     earlier: Notify,
     sleeping_until: Cell<Instant>,
@@ -96,6 +105,8 @@ struct Room<M: Machine> {
     runtime: RefCell<Option<Runtime<M>>>,
     asked: RefCell<HashMap<Ticket, AskEnvelope<M>>>,
     next_ticket: Cell<u64>,
+    /// What its machine held when that was last looked at.
+    held: Cell<usize>,
     /// Counts the states there were.
     generation: Cell<u64>,
     is_gone: Cell<bool>,
@@ -123,6 +134,7 @@ impl<M: Machine> Coordinators<M> {
     /// Another image or configuration is in force: leads what it says.
     pub fn publish(&self, scene: &Scene) {
         *self.house.scene.borrow_mut() = Some(scene.clone());
+        self.house.memory.set(self.house.memory.get().limited_to(M::memory(scene).0));
         let led = self.house.led(&scene.image);
         self.house.leave_all_but(&led);
         for (index, (partition, epoch)) in led {
@@ -172,6 +184,7 @@ impl<M: Machine> House<M> {
             runtime: RefCell::default(),
             asked: RefCell::default(),
             next_ticket: Cell::default(),
+            held: Cell::default(),
             generation: Cell::default(),
             is_gone: Cell::default(),
         });
@@ -193,7 +206,7 @@ impl<M: Machine> House<M> {
         });
         for room in gone {
             room.is_gone.set(true);
-            room.end(ErrorCode::NotCoordinator);
+            self.end(&room, ErrorCode::NotCoordinator);
         }
     }
 
@@ -201,11 +214,12 @@ impl<M: Machine> House<M> {
     async fn load(self: Rc<Self>, room: Rc<Room<M>>) {
         let began = now();
         while !room.is_gone.get() {
+            self.landed(room.partition).await;
             let scene = self.scene.borrow().clone().expect("a room is entered because of a scene");
             match loader::load::<M>(self.shards(), room.partition, &scene).await {
                 Ok(loaded) if !room.is_gone.get() => {
                     let batch_bytes_max = self.batch_bytes_max(&scene);
-                    let runtime = Runtime::new(loaded.machine, loaded.position, batch_bytes_max, moment());
+                    let runtime = Runtime::new(loaded.machine, loaded.position, batch_bytes_max, self.moment());
                     *room.runtime.borrow_mut() = Some(runtime);
                     let current = self.scene.borrow().clone().expect("it was there before");
                     self.publish(&room, &current);
@@ -225,6 +239,13 @@ impl<M: Machine> House<M> {
         }
     }
 
+    /// No append is under way: the log has all that it will have of the states before.
+    async fn landed(&self, partition: TopicPartition) {
+        while self.appending.borrow().contains(&partition) {
+            self.landed.notified().await;
+        }
+    }
+
     /// What the topic takes in one batch.
     fn batch_bytes_max(&self, scene: &Scene) -> usize {
         let overrides = scene.image.configs().of(crate::metadata::ResourceType::Topic, M::TOPIC);
@@ -234,7 +255,7 @@ impl<M: Machine> House<M> {
 
     fn publish(self: &Rc<Self>, room: &Rc<Room<M>>, scene: &Scene) {
         if let Some(runtime) = room.runtime.borrow_mut().as_mut() {
-            runtime.publish(moment(), scene);
+            runtime.publish(self.moment(), scene);
         }
         self.turned(room);
     }
@@ -257,7 +278,7 @@ impl<M: Machine> House<M> {
         let refused = match room.runtime.borrow_mut().as_mut() {
             None => Some((envelope, M::refuse(&request, ErrorCode::CoordinatorLoadInProgress))),
             Some(runtime) => {
-                runtime.handle(moment(), room.register(envelope), request);
+                runtime.handle(self.moment(), room.register(envelope), request);
                 None
             }
         };
@@ -272,6 +293,8 @@ impl<M: Machine> House<M> {
         let (released, append, deadline, is_broken) = {
             let mut runtime = room.runtime.borrow_mut();
             let Some(runtime) = runtime.as_mut() else { return };
+            self.count(room, runtime.held());
+            runtime.warnings().iter().for_each(|warning| warn!("{}: {warning}", M::TOPIC));
             let is_broken = runtime.is_broken();
             let append = if is_broken { None } else { runtime.begin_append() };
             (runtime.released(), append, runtime.next_deadline(), is_broken)
@@ -281,6 +304,7 @@ impl<M: Machine> House<M> {
             return self.undo(room, AppendError::BatchTooLarge);
         }
         if let Some(records) = append {
+            self.appending.borrow_mut().insert(room.partition);
             spawn_in(Class::Data, self.clone().append(room.clone(), records));
         }
         if deadline.is_some_and(|deadline| deadline < self.sleeping_until.get()) {
@@ -302,6 +326,8 @@ impl<M: Machine> House<M> {
             Reply::Append(mut results) => results.pop().unwrap_or(Err(Unavailable::UnknownPartition.into())),
             _ => Err(Unavailable::ShuttingDown.into()),
         };
+        self.appending.borrow_mut().remove(&room.partition);
+        self.landed.notify_all();
         match result {
             // The state that decided this has gone, and its requests are answered.
             _ if room.generation.get() != generation => {}
@@ -331,7 +357,7 @@ impl<M: Machine> House<M> {
             return;
         }
         error!("{}-{} could not be appended to: {error}; its state is read again", M::TOPIC, room.partition.partition);
-        room.end(code_of(error));
+        self.end(room, code_of(error));
         let (house, room) = (self.clone(), room.clone());
         spawn_in(Class::Data, async move {
             runtime::sleep(RELOAD_PAUSE).await;
@@ -370,12 +396,45 @@ impl<M: Machine> House<M> {
         let rooms: Vec<_> = self.rooms.borrow().values().cloned().collect();
         let mut acted = 0;
         for room in rooms {
-            while acted < EXPIRIES_PER_TURN && room.expire() {
+            while acted < EXPIRIES_PER_TURN && room.expire(self.moment()) {
                 acted += 1;
             }
             self.turned(&room);
         }
         acted
+    }
+
+    /// A state ends: whoever waits for it is answered.
+    fn end(&self, room: &Room<M>, error: ErrorCode) {
+        let ended = room.runtime.borrow_mut().take();
+        room.generation.set(room.generation.get() + 1);
+        if let Some(runtime) = ended {
+            room.answer(runtime.resign(self.moment(), error));
+            assert!(room.asked.borrow().is_empty(), "who resigns answers every request");
+        }
+        self.count(room, 0);
+    }
+
+    fn moment(&self) -> Moment {
+        let random = u128::from(random_u64()) << 64 | u128::from(random_u64());
+        Moment { now: now(), wall: wall_clock(), random, is_full: self.memory.get().is_full() }
+    }
+
+    /// The room's machine holds so many bytes now.
+    fn count(&self, room: &Room<M>, held: usize) {
+        let before = self.memory.get();
+        let memory = before.changed(room.held.replace(held), held);
+        self.memory.set(memory);
+        if memory.is_short() && !before.is_short() {
+            let setting = self.scene.borrow().as_ref().map_or("", |scene| M::memory(scene).1);
+            warn!(
+                "{} on shard {} holds {} MiB, as much as {setting} lets it: what is new is refused, what is there goes \
+                 on; delete what nobody uses, or raise {setting}",
+                M::TOPIC,
+                self.me(),
+                memory.held() >> 20
+            );
+        }
     }
 }
 
@@ -394,17 +453,8 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    fn expire(&self) -> bool {
-        self.runtime.borrow_mut().as_mut().is_some_and(|runtime| runtime.expire(moment()))
-    }
-
-    fn end(&self, error: ErrorCode) {
-        let ended = self.runtime.borrow_mut().take();
-        self.generation.set(self.generation.get() + 1);
-        if let Some(runtime) = ended {
-            self.answer(runtime.resign(moment(), error));
-            assert!(self.asked.borrow().is_empty(), "who resigns answers every request");
-        }
+    fn expire(&self, moment: Moment) -> bool {
+        self.runtime.borrow_mut().as_mut().is_some_and(|runtime| runtime.expire(moment))
     }
 }
 
@@ -417,9 +467,4 @@ fn code_of(error: AppendError) -> ErrorCode {
         AppendError::BatchTooLarge => ErrorCode::UnknownServerError,
         _ => ErrorCode::CoordinatorNotAvailable,
     }
-}
-
-fn moment() -> Moment {
-    let random = u128::from(random_u64()) << 64 | u128::from(random_u64());
-    Moment { now: now(), wall: wall_clock(), random }
 }

@@ -28,12 +28,14 @@ pub struct Source {
     pub producer: Option<ProducerId>,
 }
 
-/// The time and the chance of one turn.
+/// The time, the chance and the room of one turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     pub now: Instant,
     pub wall: Timestamp,
     pub random: u128,
+    /// The machines of this shard hold as much as they may: nothing new is taken on.
+    pub is_full: bool,
 }
 
 /// The cluster and the configuration as of now.
@@ -95,11 +97,29 @@ pub trait Machine: Sized + 'static {
 
     /// The same answer after all was undone.
     fn undo(reply: Self::Reply, error: ErrorCode) -> Self::Reply;
+
+    /// Bytes that clients made this state hold, about.
+    fn held(&self) -> usize;
+
+    /// What all of them on a shard may hold, and the setting that says so.
+    fn memory(scene: &Scene) -> (usize, &'static str);
+}
+
+/// Bytes a record takes in a batch beside key and value, at most.
+const RECORD_OVERHEAD: usize = 32;
+
+impl RawRecord {
+    /// Bytes it takes in a batch, at most.
+    pub fn size(&self) -> usize {
+        RECORD_OVERHEAD + self.key.len() + self.value.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 /// One turn of a machine: what it may know, and what it wishes.
 pub struct Turn<'a, M: Machine> {
     pub moment: Moment,
+    /// Bytes that records may take which have to come into the log together.
+    pub batch_bytes_max: usize,
     pub(super) timers: &'a mut Timers<M::Timer>,
     pub(super) wishes: Wishes<M>,
 }
@@ -108,16 +128,20 @@ pub struct Turn<'a, M: Machine> {
 pub(super) struct Wishes<M: Machine> {
     pub records: Vec<Wish<M::Record>>,
     pub replies: Vec<(Ticket, M::Reply)>,
+    pub warnings: Vec<String>,
 }
 
 pub(super) struct Wish<R> {
     pub record: R,
     pub is_replayed: bool,
+    /// The state is a good one after it, though the rest of the turn be lost.
+    pub is_end: bool,
 }
 
 impl<'a, M: Machine> Turn<'a, M> {
-    pub fn new(moment: Moment, timers: &'a mut Timers<M::Timer>) -> Self {
-        Self { moment, timers, wishes: Wishes { records: Vec::new(), replies: Vec::new() } }
+    pub fn new(moment: Moment, batch_bytes_max: usize, timers: &'a mut Timers<M::Timer>) -> Self {
+        let wishes = Wishes { records: Vec::new(), replies: Vec::new(), warnings: Vec::new() };
+        Self { moment, batch_bytes_max, timers, wishes }
     }
 
     /// Leaves once everything recorded up to the end of this turn is durable.
@@ -125,14 +149,35 @@ impl<'a, M: Machine> Turn<'a, M> {
         self.wishes.replies.push((ticket, reply));
     }
 
+    /// For whoever runs this broker: what is wrong, and what to do about it.
+    pub fn warn(&mut self, warning: String) {
+        self.wishes.warnings.push(warning);
+    }
+
     /// Written, and replayed at the end of this turn.
     pub fn record(&mut self, record: M::Record) {
-        self.wishes.records.push(Wish { record, is_replayed: true });
+        self.wishes.records.push(Wish { record, is_replayed: true, is_end: false });
     }
 
     /// Written; the state has it already.
     pub fn keep(&mut self, record: M::Record) {
-        self.wishes.records.push(Wish { record, is_replayed: false });
+        self.wishes.records.push(Wish { record, is_replayed: false, is_end: false });
+    }
+
+    /// A turn too large for one batch may be torn here: what was decided so far stands by itself.
+    pub fn may_tear(&mut self) {
+        if let Some(last) = self.wishes.records.last_mut() {
+            last.is_end = true;
+        }
+    }
+
+    /// Whether these come into the log together.
+    pub fn fits<'r>(&self, records: impl IntoIterator<Item = &'r M::Record>) -> bool
+    where
+        M::Record: 'r,
+    {
+        let sizes = records.into_iter().map(|record| M::encode(record).size());
+        sizes.sum::<usize>() <= self.batch_bytes_max
     }
 
     pub fn schedule(&mut self, timer: M::Timer, after: Duration) {

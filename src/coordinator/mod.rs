@@ -9,6 +9,7 @@ pub mod driver;
 pub mod java_hash;
 mod loader;
 pub mod machine;
+mod memory;
 pub mod runtime;
 pub mod timers;
 

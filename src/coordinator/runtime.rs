@@ -4,11 +4,7 @@ use super::machine::{Machine, Moment, RawRecord, Scene, Source, Ticket, Turn, Wi
 use super::timers::Timers;
 use odradek_protocol::error::ErrorCode;
 use odradek_shards::clock::Instant;
-use odradek_shards::types::ProducerId;
 use std::collections::VecDeque;
-
-/// Bytes a record takes in a batch beside key and value, at most.
-const RECORD_OVERHEAD: usize = 32;
 
 /// A machine at work. One append is under way at a time; what is decided meanwhile gathers for the next.
 pub struct Runtime<M: Machine> {
@@ -22,6 +18,7 @@ pub struct Runtime<M: Machine> {
     /// Replies of the append under way.
     flying: Option<Vec<(Ticket, M::Reply)>>,
     released: Vec<(Ticket, M::Reply)>,
+    warnings: Vec<String>,
     is_broken: bool,
 }
 
@@ -43,14 +40,16 @@ impl<M: Machine> Runtime<M> {
             waiting: VecDeque::new(),
             flying: None,
             released: Vec::new(),
+            warnings: Vec::new(),
             is_broken: false,
         };
         runtime.turn(moment, |machine, turn| machine.begin(turn));
         runtime
     }
 
-    pub fn machine(&self) -> &M {
-        &self.machine
+    /// Bytes that clients made it hold, about.
+    pub fn held(&self) -> usize {
+        self.machine.held()
     }
 
     pub fn handle(&mut self, moment: Moment, ticket: Ticket, request: M::Request) {
@@ -71,12 +70,6 @@ impl<M: Machine> Runtime<M> {
     /// Not later than the next deadline.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timers.next()
-    }
-
-    /// A transaction ended in this partition: its marker is durable.
-    pub fn end_transaction(&mut self, producer: ProducerId, committed: bool) {
-        self.position += 1;
-        self.machine.end_transaction(producer, committed);
     }
 
     /// Records to append now, all in one batch; none while an append is under way.
@@ -114,9 +107,14 @@ impl<M: Machine> Runtime<M> {
         std::mem::take(&mut self.released)
     }
 
+    /// What to tell who runs this broker.
+    pub fn warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
     /// Ends it: whatever is not durable is undone, and every request has its answer.
     pub fn resign(mut self, moment: Moment, error: ErrorCode) -> Vec<(Ticket, M::Reply)> {
-        let mut turn = Turn::new(moment, &mut self.timers);
+        let mut turn = Turn::new(moment, self.batch_bytes_max, &mut self.timers);
         self.machine.resign(&mut turn);
         let kept = turn.wishes.replies;
         let waiting = self.waiting.into_iter().flat_map(|decided| decided.replies);
@@ -126,21 +124,21 @@ impl<M: Machine> Runtime<M> {
     }
 
     fn turn(&mut self, moment: Moment, act: impl FnOnce(&mut M, &mut Turn<'_, M>)) {
-        let mut turn = Turn::new(moment, &mut self.timers);
+        let mut turn = Turn::new(moment, self.batch_bytes_max, &mut self.timers);
         act(&mut self.machine, &mut turn);
         let wishes = turn.wishes;
         self.decide(wishes);
     }
 
     fn decide(&mut self, wishes: Wishes<M>) {
-        let Wishes { records: wished, replies } = wishes;
-        let records: Vec<RawRecord> = wished.iter().map(|wish| M::encode(&wish.record)).collect();
-        let bytes = records.iter().map(size).sum();
-        if bytes > self.batch_bytes_max {
+        let Wishes { records: wished, replies, warnings } = wishes;
+        self.warnings.extend(warnings);
+        let records = wished.iter().map(|wish| (M::encode(&wish.record), wish.is_end)).collect();
+        let Some(mut pieces) = torn(records, self.batch_bytes_max) else {
             self.is_broken |= wished.iter().any(|wish| !wish.is_replayed);
             let refused = replies.into_iter().map(|(ticket, reply)| (ticket, M::undo(reply, TOO_LARGE)));
             return self.park(refused.collect());
-        }
+        };
         for wish in wished {
             let source = Source { position: self.position, producer: None };
             self.position += 1;
@@ -148,10 +146,10 @@ impl<M: Machine> Runtime<M> {
                 self.machine.replay(wish.record, source);
             }
         }
-        if records.is_empty() {
-            return self.park(replies);
-        }
-        self.waiting.push_back(Decided { records, bytes, replies });
+        let Some((last, bytes)) = pieces.pop() else { return self.park(replies) };
+        let earlier = pieces.into_iter().map(|(records, bytes)| Decided { records, bytes, replies: Vec::new() });
+        self.waiting.extend(earlier);
+        self.waiting.push_back(Decided { records: last, bytes, replies });
     }
 
     /// Behind everything decided so far.
@@ -167,8 +165,39 @@ impl<M: Machine> Runtime<M> {
 /// What Kafka says of records that do not fit into one batch.
 const TOO_LARGE: ErrorCode = ErrorCode::UnknownServerError;
 
-fn size(record: &RawRecord) -> usize {
-    RECORD_OVERHEAD + record.key.len() + record.value.as_ref().map_or(0, bytes::Bytes::len)
+/// Records that come into the log together, with their bytes.
+type Piece = (Vec<RawRecord>, usize);
+
+/// One piece of all when a batch takes that, else as few as can be, torn where that is allowed; none when it cannot be.
+fn torn(records: Vec<(RawRecord, bool)>, batch_bytes_max: usize) -> Option<Vec<Piece>> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut whole: Piece = Default::default();
+    let total: usize = records.iter().map(|(record, _)| record.size()).sum();
+    let last = records.len().wrapping_sub(1);
+    for (at, (record, is_end)) in records.into_iter().enumerate() {
+        whole.1 += record.size();
+        whole.0.push(record);
+        if at != last && (!is_end || total <= batch_bytes_max) {
+            continue;
+        }
+        let (more, bytes) = std::mem::take(&mut whole);
+        match pieces.last_mut().filter(|piece| piece.1 + bytes <= batch_bytes_max) {
+            Some(piece) => {
+                piece.0.extend(more);
+                piece.1 += bytes;
+            }
+            None if bytes <= batch_bytes_max => pieces.push((more, bytes)),
+            None => return None,
+        }
+    }
+    Some(pieces)
+}
+
+#[cfg(test)]
+impl<M: Machine> Runtime<M> {
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
 }
 
 #[cfg(test)]

@@ -55,10 +55,6 @@ impl<K: Ord + Clone> Timers<K> {
         self.deadlines.contains_key(key)
     }
 
-    pub fn deadline(&self, key: &K) -> Option<Instant> {
-        self.deadlines.get(key).map(|deadline| deadline.at)
-    }
-
     /// Not later than the next deadline.
     pub fn next(&self) -> Option<Instant> {
         self.queue.peek().map(|Reverse((at, _))| *at)
@@ -82,14 +78,6 @@ impl<K: Ord + Clone> Timers<K> {
             deadline.queued = deadline.at;
             self.queue.push(Reverse((deadline.at, key)));
         }
-    }
-
-    pub fn len(&self) -> usize {
-        self.deadlines.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.deadlines.is_empty()
     }
 
     fn push(&mut self, at: Instant, key: K) {

@@ -24,10 +24,13 @@ mod static_member;
 mod subscription;
 pub mod sync;
 
+use super::weight::{ENTRY_BYTES, Total, Weight};
 use crate::coordinator::Ticket;
+use bytes::Bytes;
 pub use load::as_millis;
-pub use member::{Member, Protocol, protocols};
+pub use member::{Member, Protocol, Size, protocols};
 use odradek_protocol::error::ErrorCode;
+use odradek_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use odradek_protocol::primitives::Str;
 use odradek_shards::types::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +89,9 @@ pub struct ClassicGroup {
     subscribed_topics: Option<BTreeSet<Str>>,
     /// During the first rebalance of an empty group.
     initial_delay: Option<InitialDelay>,
+    weight: Weight,
+    /// What its members take in a record, at most, but for their assignments.
+    recorded_bytes: usize,
 }
 
 /// `group.initial.rebalance.delay.ms`: begun again when somebody new joins, up to the rebalance timeout.
@@ -97,8 +103,10 @@ struct InitialDelay {
 }
 
 impl ClassicGroup {
-    pub fn new(id: Str, now: Timestamp) -> Self {
+    pub fn new(id: Str, now: Timestamp, total: &Total) -> Self {
         Self {
+            weight: Weight::new(total, &id),
+            recorded_bytes: 0,
             id,
             state: State::Empty,
             previous: State::Empty,
@@ -118,6 +126,10 @@ impl ClassicGroup {
 
     pub fn id(&self) -> &Str {
         &self.id
+    }
+
+    pub fn total(&self) -> &Total {
+        self.weight.total()
     }
 
     pub fn generation(&self) -> i32 {
@@ -165,12 +177,13 @@ impl ClassicGroup {
     }
 
     /// Whether who offers these protocols can be one of the group: all must share one.
-    fn supports(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
+    fn supports(&self, protocol_type: &str, offered: &[JoinGroupRequestProtocol]) -> bool {
         if self.state == State::Empty {
-            return !protocol_type.is_empty() && !protocols.is_empty();
+            return !protocol_type.is_empty() && !offered.is_empty();
         }
-        let is_common = |protocol: &Protocol| self.members.values().all(|member| member.offers(&protocol.name));
-        self.protocol_type.as_deref() == Some(protocol_type) && protocols.iter().any(is_common)
+        let is_common =
+            |protocol: &JoinGroupRequestProtocol| self.members.values().all(|member| member.offers(&protocol.name));
+        self.protocol_type.as_deref() == Some(protocol_type) && offered.iter().any(is_common)
     }
 
     fn add(&mut self, member: Member, protocol_type: &Str) {
@@ -182,20 +195,53 @@ impl ClassicGroup {
             self.protocol_type = Some(protocol_type.detached());
         }
         self.leader.get_or_insert_with(|| member.id.clone());
-        self.pending_members.remove(&member.id);
+        self.remove_pending(&member.id);
+        self.count(Size::default(), member.size());
         self.members.insert(member.id.clone(), member);
+    }
+
+    fn add_pending(&mut self, id: Str) {
+        self.weight.change(0, pending_bytes(&id));
+        self.pending_members.insert(id);
+    }
+
+    /// Whether it was one.
+    fn remove_pending(&mut self, id: &str) -> bool {
+        let was_pending = self.pending_members.remove(id);
+        if was_pending {
+            self.weight.change(pending_bytes(id), 0);
+        }
+        was_pending
+    }
+
+    /// A member that took `before` takes `after`.
+    fn count(&mut self, before: Size, after: Size) {
+        self.weight.change(before.held, after.held);
+        self.recorded_bytes = self.recorded_bytes + after.recorded - before.recorded;
+    }
+
+    /// Gives members other assignments, and counts what they take then.
+    fn reassign(&mut self, mut assignment: impl FnMut(&Member) -> Bytes) {
+        let (mut before, mut after) = (0, 0);
+        for member in self.members.values_mut() {
+            before += member.assignment.len();
+            member.assignment = assignment(member);
+            after += member.assignment.len();
+        }
+        self.weight.change(before, after);
     }
 
     /// Takes out a member or a pending one; another becomes the leader if it was.
     fn remove(&mut self, id: &str) -> Option<Member> {
         let removed = self.members.remove(id);
+        self.count(removed.as_ref().map(Member::size).unwrap_or_default(), Size::default());
         if let Some(instance) = removed.as_ref().and_then(|member| member.instance.as_ref()) {
             self.static_members.remove(instance);
         }
         if self.is_leader(id) {
             self.leader = self.members.keys().next().cloned();
         }
-        self.pending_members.remove(id);
+        self.remove_pending(id);
         self.pending_syncs.remove(id);
         removed
     }
@@ -210,7 +256,14 @@ impl ClassicGroup {
         }
         (joins, syncs)
     }
+}
 
+fn pending_bytes(id: &str) -> usize {
+    ENTRY_BYTES + id.len()
+}
+
+#[cfg(test)]
+impl ClassicGroup {
     /// What must hold after every turn.
     pub fn check(&self) {
         assert_eq!(self.state == State::Empty, self.members.is_empty() && self.state != State::PreparingRebalance);
@@ -220,11 +273,17 @@ impl ClassicGroup {
         assert!(self.static_members.values().all(is_member) && self.pending_syncs.iter().all(is_member));
         assert!(!self.pending_members.iter().any(is_member), "a pending member is none yet");
         assert!(self.members.values().all(|member| member.joining.is_none() || member.syncing.is_none()));
+        let recorded: usize = self.members.values().map(|member| member.size().recorded).sum();
+        assert_eq!(self.recorded_bytes, recorded, "what members take is counted as it changes");
     }
-}
 
-#[cfg(test)]
-impl ClassicGroup {
+    /// Counted and, the second, reckoned anew.
+    pub fn weights(&self) -> (usize, usize) {
+        let members: usize = self.members.values().map(|member| member.size().held).sum();
+        let pending: usize = self.pending_members.iter().map(|id| pending_bytes(id)).sum();
+        (self.weight.bytes(), super::weight::GROUP_BYTES + self.id.len() + members + pending)
+    }
+
     pub fn state(&self) -> State {
         self.state
     }

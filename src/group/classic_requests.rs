@@ -33,13 +33,17 @@ impl GroupMachine {
         let is_new = !self.groups.contains_key(id);
         let refusal = match () {
             () if is_new && !request.member_id.is_empty() => Some(ErrorCode::UnknownMemberId),
-            () if is_new && self.is_full() => Some(ErrorCode::CoordinatorNotAvailable),
+            () if is_new && self.is_full(turn) => Some(ErrorCode::CoordinatorNotAvailable),
             () => None,
         };
         if let Some(error) = refusal {
             return turn.reply(ticket, join::refusal(request.member_id.clone(), error));
         }
         self.classic_or_new(id, turn.moment.wall.0);
+        // Recorded as nobody's yet: its members are not there until they have an assignment.
+        if is_new {
+            turn.keep(self.classic_mut(id).expect("it has just been made").to_record());
+        }
         let joining = Joining {
             ticket,
             version,
@@ -50,9 +54,6 @@ impl GroupMachine {
         };
         let group = self.classic_mut(id).expect("it is there or has just been made");
         group.join(turn, joining);
-        if is_new && turn.records().next().is_none() {
-            turn.keep(group.to_record());
-        }
     }
 
     pub(super) fn sync(&mut self, turn: &mut Turn<'_, Self>, ticket: Ticket, request: &SyncGroupRequest) {
@@ -87,7 +88,10 @@ impl GroupMachine {
     fn retire_empty_consumer_group(&mut self, turn: &mut Turn<'_, Self>, id: &Str) {
         if let Some(group) = self.consumer(id).filter(|group| group.is_empty()) {
             let records = group.tombstones();
-            records.into_iter().for_each(|record| self.apply(turn, record));
+            for record in records {
+                self.apply(turn, record);
+                turn.may_tear();
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! A member first gives back what it is to lose, then reaches the target's epoch, then gets what others have given back.
 
+mod admission;
 pub mod classic;
 mod describe;
 mod expiry;
@@ -27,6 +28,7 @@ pub mod validate;
 use super::assignor::Partitions;
 use super::machine::GroupMachine;
 use super::timer::Timer;
+use super::weight::{ENTRY_BYTES, PARTITION_BYTES, Total, Weight};
 use crate::coordinator::Turn;
 pub use member::{Member, MemberState};
 use odradek_protocol::primitives::Str;
@@ -70,6 +72,12 @@ pub struct Resolved {
     pub timestamp: i64,
 }
 
+impl Resolved {
+    fn bytes(&self, expression: &str) -> usize {
+        ENTRY_BYTES + expression.len() + self.topics.iter().map(|topic| ENTRY_BYTES + topic.len()).sum::<usize>()
+    }
+}
+
 #[derive(Debug)]
 pub struct ConsumerGroup {
     id: Str,
@@ -88,11 +96,15 @@ pub struct ConsumerGroup {
     regexes: BTreeMap<Str, Resolved>,
     /// The metadata that the hash was last compared with; none right after loading.
     seen_metadata: Option<u64>,
+    /// The group epoch whose target no record can hold.
+    unfit_epoch: Option<i32>,
+    weight: Weight,
 }
 
 impl ConsumerGroup {
-    pub fn new(id: Str) -> Self {
+    pub fn new(id: Str, total: &Total) -> Self {
         Self {
+            weight: Weight::new(total, &id),
             id,
             epoch: FIRST_EPOCH,
             metadata_hash: 0,
@@ -104,6 +116,7 @@ impl ConsumerGroup {
             owners: BTreeMap::new(),
             regexes: BTreeMap::new(),
             seen_metadata: None,
+            unfit_epoch: None,
         }
     }
 
@@ -121,23 +134,6 @@ impl ConsumerGroup {
         } else {
             State::Reconciling
         }
-    }
-
-    /// What must hold after every turn.
-    pub fn check(&self) {
-        assert!(self.assignment_epoch <= self.epoch, "a target is made for an epoch that has begun");
-        let mut owned = BTreeMap::new();
-        for member in self.members.values() {
-            assert!(member.epoch <= self.epoch, "a member is not ahead of its group");
-            for partition in member.holds() {
-                let other = owned.insert(partition, &member.id);
-                assert!(other.is_none(), "{partition:?} is with {other:?} and {}", member.id);
-            }
-        }
-        let known = self.owners.iter().map(|(partition, owner)| (*partition, owner));
-        assert!(owned.into_iter().eq(known), "the owners are those of the members");
-        let is_member = |id: &Str| self.members.contains_key(id);
-        assert!(self.static_members.values().all(is_member), "static members are members");
     }
 }
 
@@ -157,15 +153,53 @@ impl ConsumerGroup {
         &self.id
     }
 
+    pub fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    pub fn total(&self) -> &Total {
+        self.weight.total()
+    }
+
+    /// What a member and what it is to have take, in bytes.
+    fn bytes_of(&self, member: &str) -> usize {
+        self.members.get(member).map_or(0, Member::bytes) + self.target.get(member).map_or(0, target_bytes)
+    }
+
     pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.members.values()
     }
 }
 
+fn target_bytes(target: &Partitions) -> usize {
+    ENTRY_BYTES + target.values().map(|partitions| ENTRY_BYTES + partitions.len() * PARTITION_BYTES).sum::<usize>()
+}
+
 #[cfg(test)]
 impl ConsumerGroup {
-    pub fn epoch(&self) -> i32 {
-        self.epoch
+    /// Counted and, the second, reckoned anew.
+    pub fn weights(&self) -> (usize, usize) {
+        let members: usize = self.members.values().map(Member::bytes).sum();
+        let targets: usize = self.target.values().map(target_bytes).sum();
+        let regexes: usize = self.regexes.iter().map(|(expression, resolved)| resolved.bytes(expression)).sum();
+        (self.weight.bytes(), super::weight::GROUP_BYTES + self.id.len() + members + targets + regexes)
+    }
+
+    /// What must hold after every turn.
+    pub fn check(&self) {
+        assert!(self.assignment_epoch <= self.epoch, "a target is made for an epoch that has begun");
+        let mut owned = BTreeMap::new();
+        for member in self.members.values() {
+            assert!(member.epoch <= self.epoch, "a member is not ahead of its group");
+            for partition in member.holds() {
+                let other = owned.insert(partition, &member.id);
+                assert!(other.is_none(), "{partition:?} is with {other:?} and {}", member.id);
+            }
+        }
+        let known = self.owners.iter().map(|(partition, owner)| (*partition, owner));
+        assert!(owned.into_iter().eq(known), "the owners are those of the members");
+        let is_member = |id: &Str| self.members.contains_key(id);
+        assert!(self.static_members.values().all(is_member), "static members are members");
     }
 
     pub fn assignment_epoch(&self) -> i32 {

@@ -3,7 +3,7 @@
 use super::lag::{CommittedAt, Ends, Lags, Place};
 use super::limits::LAGS_MAX;
 use super::machine::GroupMachine;
-use super::request::{Reply, Request};
+use super::request::{Refusal, Reply, Request};
 use super::settings::TOPIC;
 use crate::config::BrokerConfig;
 use crate::coordinator::{self, Coordinators, Scene, java_hash};
@@ -60,13 +60,13 @@ impl Groups {
         request: Request,
     ) -> impl Future<Output = Reply> + use<> {
         let checked = request.check(config);
-        let refusal = request.refusal(checked.err().unwrap_or(ErrorCode::NotCoordinator));
+        let refusal = Refusal::of(&request, checked.err().unwrap_or(ErrorCode::NotCoordinator));
         let partition = checked.ok().and_then(|()| partition_of(image, group));
         let asked = partition.map(|partition| self.coordinators.ask(partition, request));
         async move {
             match asked {
-                Some(asked) => asked.await.unwrap_or(refusal),
-                None => refusal,
+                Some(asked) => asked.await.unwrap_or_else(|| refusal.reply()),
+                None => refusal.reply(),
             }
         }
     }
@@ -154,3 +154,6 @@ pub fn partition_of(image: &Image, group: &str) -> Option<TopicPartition> {
     let partition = PartitionIndex(java_hash::partition_of(group, count));
     Some(TopicPartition { topic: topic.id, partition })
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,5 +72,4 @@ pub struct Committer<'a> {
     /// Generation, or member epoch.
     pub epoch: i32,
     pub version: i16,
-    pub is_transactional: bool,
 }

@@ -20,7 +20,8 @@ pub const PENDING_MEMBERS_MAX: usize = 10_000;
 /// Protocols a member of a classic group may offer.
 pub const PROTOCOLS_MAX: usize = 64;
 
-/// Bytes of metadata that one member of a classic group offers, over all its protocols.
+/// Bytes of metadata that one member of a classic group offers, over all its protocols; for each one all members' have
+/// to fit into a record.
 pub const METADATA_BYTES_MAX: usize = 4 << 20;
 
 /// Bytes of the assignments that a leader hands in: with the metadata they have to fit into one batch.
@@ -39,4 +40,7 @@ pub const SUBSCRIPTION_BYTES_MAX: usize = 256 << 10;
 
 /// Bytes of a regular expression, and of the program it is compiled to.
 pub const REGEX_BYTES_MAX: usize = 4096;
-pub const REGEX_PROGRAM_BYTES_MAX: usize = 1 << 20;
+pub const REGEX_PROGRAM_BYTES_MAX: usize = 256 << 10;
+
+/// Different regular expressions in one group: each is matched with every topic when topics change.
+pub const REGEXES_MAX: usize = 64;

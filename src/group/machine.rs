@@ -9,6 +9,7 @@ use super::record::GroupRecord;
 use super::request::{Reply, Request};
 use super::settings::{TOPIC, milliseconds, of_group, retention_check_interval};
 use super::timer::Timer;
+use super::weight::Total;
 use crate::config::BrokerConfig;
 use crate::coordinator::{Machine, RawRecord, Scene, Source, Ticket, Turn};
 use odradek_protocol::codec::DecodeError;
@@ -25,6 +26,8 @@ pub struct GroupMachine {
     scene: Scene,
     /// Counts the images seen.
     metadata_version: u64,
+    /// Of the groups, their offsets apart.
+    weight: Total,
 }
 
 impl Machine for GroupMachine {
@@ -42,6 +45,7 @@ impl Machine for GroupMachine {
             round: Round::default(),
             scene: scene.clone(),
             metadata_version: 0,
+            weight: Total::default(),
         }
     }
 
@@ -73,7 +77,7 @@ impl Machine for GroupMachine {
             }
             GroupRecord::Classic(id, Some(value)) => {
                 let id = id.detached();
-                let group = ClassicGroup::from_record(id.clone(), &value);
+                let group = ClassicGroup::from_record(id.clone(), &value, &self.weight);
                 self.groups.insert(id, Group::Classic(Box::new(group)));
             }
             GroupRecord::Classic(id, None) => {
@@ -121,7 +125,7 @@ impl Machine for GroupMachine {
             Request::DescribeClassic { version, group } => {
                 Reply::DescribeClassic(self.describe_classic(version, &group))
             }
-            Request::ConsumerHeartbeat { client, request, .. } => {
+            Request::ConsumerHeartbeat { client, request } => {
                 Reply::ConsumerHeartbeat(self.consumer_heartbeat(turn, &client, &request))
             }
             Request::DescribeConsumer { group } => Reply::DescribeConsumer(self.describe_consumer(&group)),
@@ -196,6 +200,15 @@ impl Machine for GroupMachine {
     fn undo(reply: Reply, error: ErrorCode) -> Reply {
         reply.undone(error)
     }
+
+    fn held(&self) -> usize {
+        self.weight.bytes() + self.offsets.bytes()
+    }
+
+    fn memory(scene: &Scene) -> (usize, &'static str) {
+        let bytes = scene.config.engine.odradek_group_memory_bytes;
+        (usize::try_from(bytes).unwrap_or(usize::MAX), "odradek.group.memory.bytes")
+    }
 }
 
 impl GroupMachine {
@@ -223,7 +236,8 @@ impl GroupMachine {
     pub(super) fn consumer_or_new(&mut self, id: &Str) -> &mut ConsumerGroup {
         if self.consumer(id).is_none() {
             let id = id.detached();
-            self.groups.insert(id.clone(), Group::Consumer(Box::new(ConsumerGroup::new(id))));
+            let group = ConsumerGroup::new(id.clone(), &self.weight);
+            self.groups.insert(id, Group::Consumer(Box::new(group)));
         }
         self.consumer_mut(id).expect("it is there or has just been made")
     }
@@ -256,8 +270,8 @@ impl GroupMachine {
     }
 
     /// No new group is taken.
-    pub(super) fn is_full(&self) -> bool {
-        self.groups.len() >= GROUPS_MAX
+    pub(super) fn is_full(&self, turn: &Turn<'_, Self>) -> bool {
+        turn.moment.is_full || self.groups.len() >= GROUPS_MAX
     }
 
     pub(super) fn classic_mut(&mut self, id: &str) -> Option<&mut ClassicGroup> {
@@ -271,18 +285,32 @@ impl GroupMachine {
     pub(super) fn classic_or_new(&mut self, id: &Str, since_ms: i64) {
         if !self.groups.contains_key(id) {
             let id = id.detached();
-            let group = ClassicGroup::new(id.clone(), odradek_shards::types::Timestamp(since_ms));
+            let group = ClassicGroup::new(id.clone(), odradek_shards::types::Timestamp(since_ms), &self.weight);
             self.groups.insert(id, Group::Classic(Box::new(group)));
         }
     }
+}
 
+#[cfg(test)]
+impl GroupMachine {
     /// What must hold after every turn.
     pub fn check(&self) {
+        let mut weight = 0;
         for group in self.groups.values() {
-            match group {
-                Group::Classic(group) => group.check(),
-                Group::Consumer(group) => group.check(),
-            }
+            let (counted, reckoned) = match group {
+                Group::Classic(group) => {
+                    group.check();
+                    group.weights()
+                }
+                Group::Consumer(group) => {
+                    group.check();
+                    group.weights()
+                }
+            };
+            assert_eq!(counted, reckoned, "what a group holds is counted as it changes");
+            weight += counted;
         }
+        assert_eq!(self.weight.bytes(), weight, "groups that are gone hold nothing");
+        self.offsets.check();
     }
 }

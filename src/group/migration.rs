@@ -14,7 +14,7 @@ use std::time::Duration;
 
 impl GroupMachine {
     /// The classic group as a consumer of KIP-848 finds it; nothing changes yet.
-    pub(super) fn upgraded(&self, group: &ClassicGroup) -> Result<Box<ConsumerGroup>, Refusal> {
+    pub(super) fn upgraded(&self, turn: &Turn<'_, Self>, group: &ClassicGroup) -> Result<Box<ConsumerGroup>, Refusal> {
         let config = self.config();
         let upgraded = match () {
             () if !Migration::of(config).upgrades => Err("online upgrade is disabled"),
@@ -29,7 +29,12 @@ impl GroupMachine {
             let message = format!("Cannot upgrade classic group {id} to consumer group because {why}.");
             Refusal::new(ErrorCode::GroupIdNotFound, message)
         };
-        upgraded.map(Box::new).map_err(refusal)
+        let upgraded = upgraded.map(Box::new).map_err(refusal)?;
+        if !turn.fits(&upgraded.records()) {
+            let message = "What the members of the classic group bring with them does not fit into a batch.";
+            return Err(Refusal::new(ErrorCode::UnknownServerError, message));
+        }
+        Ok(upgraded)
     }
 
     /// Who waits for a rebalance is told to join again: it joins a consumer group then.
@@ -42,16 +47,22 @@ impl GroupMachine {
         syncs.into_iter().for_each(|ticket| turn.reply(ticket, sync::refusal(ERROR)));
         turn.keep(GroupRecord::Classic(id.clone(), None));
         upgraded.records().into_iter().for_each(|record| turn.keep(record));
+        turn.may_tear();
         let members: Vec<Str> = upgraded.members().map(|member| member.id.clone()).collect();
         self.groups.insert(id.clone(), Group::Consumer(upgraded));
         members.iter().for_each(|member| self.expect_heartbeat(turn, id, member));
     }
 
     /// Whether the group, all of whose members speak the classic protocol now, may become a classic one.
-    pub(super) fn may_downgrade(&self, id: &str) -> bool {
+    pub(super) fn may_downgrade(&self, turn: &Turn<'_, Self>, id: &str) -> bool {
         let Some(group) = self.consumer(id) else { return false };
         let fits = group.members().len() <= self.config().groups.group_max_size;
-        Migration::of(self.config()).downgrades && fits && !group.is_empty()
+        let is_wanted = Migration::of(self.config()).downgrades && fits && !group.is_empty();
+        let into = |rebalances| {
+            let generation = (group.epoch(), rebalances);
+            ClassicGroup::from_consumer(group, generation, turn.moment.wall, &self.scene().image).to_record()
+        };
+        is_wanted && [true, false].map(into).iter().all(|record| turn.fits(group.tombstones().iter().chain([record])))
     }
 
     /// The members of a consumer group go on as a classic one, which begins a rebalance if `rebalances`.
@@ -60,10 +71,12 @@ impl GroupMachine {
             unreachable!("a consumer group is downgraded")
         };
         group.members().for_each(|member| cancel_timers(turn, id, &member.id));
+        turn.may_tear();
         group.tombstones().into_iter().for_each(|record| turn.keep(record));
         let mut downgraded =
             ClassicGroup::from_consumer(&group, (generation, rebalances), turn.moment.wall, &self.scene().image);
         turn.keep(downgraded.to_record());
+        turn.may_tear();
         downgraded.expect_heartbeats(turn);
         if rebalances {
             downgraded.prepare_rebalance(turn, Duration::ZERO);

@@ -29,6 +29,7 @@ mod replay;
 mod request;
 mod settings;
 mod timer;
+mod weight;
 
 pub use consumer::validate::validate as validate_heartbeat;
 pub use driver::{Berth, Groups, mesh};

@@ -8,6 +8,7 @@ mod fetch;
 pub use expiry::Round;
 
 use super::record::GroupRecord;
+use super::weight::ENTRY_BYTES;
 use crate::coordinator::Source;
 use odradek_protocol::primitives::Str;
 use odradek_protocol::records::group::{OffsetCommitKey, OffsetCommitValue};
@@ -35,6 +36,10 @@ pub struct Committed {
 }
 
 impl Committed {
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES + self.metadata.len()
+    }
+
     fn of(value: &OffsetCommitValue, position: i64) -> Self {
         Self {
             offset: value.offset,
@@ -55,11 +60,18 @@ pub struct Offsets {
     pending: BTreeMap<ProducerId, BTreeMap<Str, Topics>>,
     /// Producers with pending offsets, by group.
     open: BTreeMap<Str, BTreeSet<ProducerId>>,
+    /// What all that takes, about.
+    bytes: usize,
 }
 
 impl Offsets {
     pub fn of(&self, group: &str) -> Option<&Topics> {
         self.groups.get(group)
+    }
+
+    /// What they take in memory, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<&Committed> {
@@ -81,20 +93,29 @@ impl Offsets {
 
     pub fn replay(&mut self, key: &OffsetCommitKey, value: Option<&OffsetCommitValue>, source: Source) {
         match (value, source.producer) {
-            (Some(value), None) => put(&mut self.groups, key, Committed::of(value, source.position)),
+            (Some(value), None) => {
+                let change = put(&mut self.groups, key, Committed::of(value, source.position));
+                self.take(change);
+            }
             (Some(value), Some(producer)) => {
-                put(self.pending.entry(producer).or_default(), key, Committed::of(value, source.position));
+                let groups = self.pending.entry(producer).or_default();
+                let change = put(groups, key, Committed::of(value, source.position));
+                self.take(change);
                 self.open.entry(key.group.detached()).or_default().insert(producer);
             }
             (None, _) => self.delete(key),
         }
     }
 
+    fn take(&mut self, (after, before): (usize, usize)) {
+        self.bytes = self.bytes + after - before;
+    }
+
     fn delete(&mut self, key: &OffsetCommitKey) {
-        remove(&mut self.groups, key);
+        self.bytes -= remove(&mut self.groups, key);
         for producer in self.open.get(&key.group).into_iter().flatten() {
             if let Some(groups) = self.pending.get_mut(producer) {
-                remove(groups, key);
+                self.bytes -= remove(groups, key);
             }
         }
     }
@@ -102,6 +123,7 @@ impl Offsets {
     /// The pending offsets of a producer count, or are forgotten.
     pub fn end_transaction(&mut self, producer: ProducerId, committed: bool) {
         let Some(groups) = self.pending.remove(&producer) else { return };
+        self.bytes -= weigh(&groups);
         self.open.retain(|_, producers| {
             producers.remove(&producer);
             !producers.is_empty()
@@ -112,7 +134,8 @@ impl Offsets {
                     let before = self.committed(&group, &topic, partition);
                     if before.is_none_or(|before| before.position < offset.position) {
                         let key = OffsetCommitKey { group: group.clone(), topic: topic.clone(), partition };
-                        put(&mut self.groups, &key, offset);
+                        let change = put(&mut self.groups, &key, offset);
+                        self.take(change);
                     }
                 }
             }
@@ -134,25 +157,55 @@ fn tombstone(group: &Str, topic: &Str, partition: i32) -> GroupRecord {
     GroupRecord::Offset(OffsetCommitKey { group: group.clone(), topic: topic.clone(), partition }, None)
 }
 
-fn put(groups: &mut BTreeMap<Str, Topics>, key: &OffsetCommitKey, offset: Committed) {
+/// What they take then, and what of that they took before.
+fn put(groups: &mut BTreeMap<Str, Topics>, key: &OffsetCommitKey, offset: Committed) -> (usize, usize) {
+    let mut more = offset.bytes();
     if !groups.contains_key(&key.group) {
+        more += ENTRY_BYTES + key.group.len();
         groups.insert(key.group.detached(), Topics::new());
     }
     let topics = groups.get_mut(&key.group).expect("it has just been put there");
     if !topics.contains_key(&key.topic) {
+        more += ENTRY_BYTES + key.topic.len();
         topics.insert(key.topic.detached(), BTreeMap::new());
     }
-    topics.get_mut(&key.topic).expect("it has just been put there").insert(key.partition, offset);
+    let partitions = topics.get_mut(&key.topic).expect("it has just been put there");
+    let before = partitions.insert(key.partition, offset);
+    (more, before.map_or(0, |before| before.bytes()))
 }
 
-fn remove(groups: &mut BTreeMap<Str, Topics>, key: &OffsetCommitKey) {
-    let Some(topics) = groups.get_mut(&key.group) else { return };
-    let Some(partitions) = topics.get_mut(&key.topic) else { return };
-    partitions.remove(&key.partition);
+/// What it makes them take less.
+fn remove(groups: &mut BTreeMap<Str, Topics>, key: &OffsetCommitKey) -> usize {
+    let Some(topics) = groups.get_mut(&key.group) else { return 0 };
+    let Some(partitions) = topics.get_mut(&key.topic) else { return 0 };
+    let mut less = partitions.remove(&key.partition).map_or(0, |offset| offset.bytes());
     if partitions.is_empty() {
+        less += ENTRY_BYTES + key.topic.len();
         topics.remove(&key.topic);
     }
     if topics.is_empty() {
+        less += ENTRY_BYTES + key.group.len();
         groups.remove(&key.group);
+    }
+    less
+}
+
+fn weigh(groups: &BTreeMap<Str, Topics>) -> usize {
+    let mut bytes = 0;
+    for (group, topics) in groups {
+        bytes += ENTRY_BYTES + group.len();
+        for (topic, partitions) in topics {
+            bytes += ENTRY_BYTES + topic.len() + partitions.values().map(Committed::bytes).sum::<usize>();
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+impl Offsets {
+    /// What must hold after every turn.
+    pub fn check(&self) {
+        let pending: usize = self.pending.values().map(weigh).sum();
+        assert_eq!(self.bytes, weigh(&self.groups) + pending, "what offsets take is counted as they change");
     }
 }

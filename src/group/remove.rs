@@ -13,8 +13,10 @@ impl GroupMachine {
         if let Err(error) = group.check_delete() {
             return error;
         }
-        self.offsets.tombstones(id).into_iter().for_each(|record| turn.record(record));
-        group.tombstones(id).into_iter().for_each(|record| turn.record(record));
+        for record in self.offsets.tombstones(id).into_iter().chain(group.tombstones(id)) {
+            turn.record(record);
+            turn.may_tear();
+        }
         ErrorCode::None
     }
 }

@@ -1,5 +1,6 @@
 //! What a group coordinator is asked, and how it answers: Kafka's own messages, cut down to one group.
 
+use super::classic::{join, sync};
 use super::lag::CommittedAt;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
@@ -15,6 +16,7 @@ use odradek_protocol::messages::{
 };
 use odradek_protocol::messages::{offset_commit_response, offset_delete_response};
 use odradek_protocol::primitives::Str;
+use std::sync::Arc;
 
 /// Who asks, as its connection tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub enum Request {
     /// Of topics that exist.
     CommitOffsets {
         version: i16,
-        request: OffsetCommitRequest,
+        request: Arc<OffsetCommitRequest>,
     },
     FetchOffsets {
         require_stable: bool,
@@ -54,7 +56,6 @@ pub enum Request {
     },
     /// Checked by itself already.
     ConsumerHeartbeat {
-        version: i16,
         client: Client,
         request: ConsumerGroupHeartbeatRequest,
     },
@@ -98,11 +99,8 @@ impl Request {
     pub fn refusal(&self, error: ErrorCode) -> Reply {
         let error_code = error.code();
         match self {
-            Self::Join { request, .. } => {
-                let member_id = request.member_id.clone();
-                Reply::Join(JoinGroupResponse { error_code, protocol_name: None, member_id, ..Default::default() })
-            }
-            Self::Sync(_) => Reply::Sync(SyncGroupResponse { error_code, ..Default::default() }),
+            Self::Join { request, .. } => join::refusal(request.member_id.clone(), error),
+            Self::Sync(_) => sync::refusal(error),
             Self::Heartbeat(_) => Reply::Heartbeat(HeartbeatResponse { error_code, ..Default::default() }),
             Self::Leave { .. } => Reply::Leave(LeaveGroupResponse { error_code, ..Default::default() }),
             Self::CommitOffsets { request, .. } => Reply::CommitOffsets(refuse_commits(request, error)),
@@ -129,20 +127,35 @@ impl Request {
     }
 }
 
+/// A refusal for when no coordinator answers: a large one is made only then.
+pub enum Refusal {
+    Made(Reply),
+    OfCommits(Arc<OffsetCommitRequest>, ErrorCode),
+}
+
+impl Refusal {
+    pub fn of(request: &Request, error: ErrorCode) -> Self {
+        match request {
+            Request::CommitOffsets { request, .. } => Self::OfCommits(request.clone(), error),
+            other => Self::Made(other.refusal(error)),
+        }
+    }
+
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::Made(reply) => reply,
+            Self::OfCommits(request, error) => Reply::CommitOffsets(refuse_commits(&request, error)),
+        }
+    }
+}
+
 impl Reply {
     /// The same answer when what it tells of did not become durable. One that is an error already stays as it is.
     pub fn undone(self, error: ErrorCode) -> Self {
         let code = error.code();
         match self {
-            Self::Join(reply) if reply.error_code == 0 => Self::Join(JoinGroupResponse {
-                error_code: code,
-                protocol_name: None,
-                member_id: reply.member_id,
-                ..Default::default()
-            }),
-            Self::Sync(reply) if reply.error_code == 0 => {
-                Self::Sync(SyncGroupResponse { error_code: code, ..Default::default() })
-            }
+            Self::Join(reply) if reply.error_code == 0 => join::refusal(reply.member_id, error),
+            Self::Sync(reply) if reply.error_code == 0 => sync::refusal(error),
             Self::Heartbeat(reply) if reply.error_code == 0 => {
                 Self::Heartbeat(HeartbeatResponse { error_code: code, ..Default::default() })
             }

@@ -2,6 +2,7 @@
 
 mod classic;
 mod consumer;
+mod limits;
 mod migration;
 mod mixing;
 mod offsets;

@@ -24,7 +24,7 @@ pub async fn handle(
         return refuse(refusal.error, Some(refusal.message));
     }
     let group = request.group_id.clone();
-    let asked = Request::ConsumerHeartbeat { version: call.version, client: call.asker(), request };
+    let asked = Request::ConsumerHeartbeat { client: call.asker(), request };
     match context.ask_group(&group, asked).await {
         Reply::ConsumerHeartbeat(response) => response,
         _ => refuse(ErrorCode::UnknownServerError, None),

@@ -5,10 +5,17 @@ use super::context::Context;
 use crate::group::{Reply, Request};
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::{ListGroupsRequest, ListGroupsResponse};
+use odradek_protocol::primitives::Str;
 use std::rc::Rc;
 
+/// What groups can be, whatever a filter asks for.
+const STATES: [&str; 7] =
+    ["Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Assigning", "Reconciling", "Dead"];
+const TYPES: [&str; 2] = ["classic", "consumer"];
+
 pub async fn handle(context: &Rc<Context>, _call: &Call, request: ListGroupsRequest) -> ListGroupsResponse {
-    let ListGroupsRequest { states_filter: states, types_filter: types } = request;
+    let states = distinct(&request.states_filter, &STATES);
+    let types = distinct(&request.types_filter, &TYPES);
     let asked = context.groups.ask_all(&context.look(), &Request::List { states, types });
     let mut groups = Vec::new();
     for reply in asked.await {
@@ -23,4 +30,14 @@ pub async fn handle(context: &Rc<Context>, _call: &Call, request: ListGroupsRequ
         }
     }
     ListGroupsResponse { groups, ..Default::default() }
+}
+
+/// The filter as short as can be: what is no name, or comes again, makes no difference, unless there is nothing else.
+fn distinct(filter: &[Str], names: &[&'static str]) -> Vec<Str> {
+    let is_wanted = |name: &&&str| filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(name));
+    let mut kept: Vec<Str> = names.iter().filter(is_wanted).map(|name| Str::from_static(name)).collect();
+    if kept.is_empty() {
+        kept.extend(filter.first().cloned());
+    }
+    kept
 }

@@ -27,6 +27,7 @@ mod fetch;
 mod fetch_plan;
 mod fetch_session;
 mod find_coordinator;
+mod group_answers;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;

@@ -11,6 +11,7 @@ use odradek_protocol::messages::offset_commit_response::{OffsetCommitResponsePar
 use odradek_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use odradek_shards::types::{PartitionIndex, TopicId};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// First version that names topics by their id.
 const TOPIC_IDS_SINCE: i16 = 10;
@@ -21,7 +22,7 @@ pub async fn handle(context: &Rc<Context>, call: &Call, request: OffsetCommitReq
         return OffsetCommitResponse { topics: unknown, ..Default::default() };
     }
     let group = request.group_id.clone();
-    let request = OffsetCommitRequest { topics: known, ..request };
+    let request = Arc::new(OffsetCommitRequest { topics: known, ..request });
     let asked = Request::CommitOffsets { version: call.version, request };
     let Reply::CommitOffsets(mut response) = context.ask_group(&group, asked).await else {
         return OffsetCommitResponse { topics: unknown, ..Default::default() };

@@ -3,7 +3,10 @@
 
 use super::answer::Call;
 use super::context::Context;
+use super::group_answers::{self, Room};
 use crate::group::{Reply, Request};
+use futures_util::StreamExt;
+use futures_util::future::OptionFuture;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use odradek_protocol::messages::offset_fetch_response::{
@@ -12,6 +15,7 @@ use odradek_protocol::messages::offset_fetch_response::{
 };
 use odradek_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 use odradek_shards::types::TopicId;
+use std::pin::pin;
 use std::rc::Rc;
 
 /// First version with an error for the whole group.
@@ -20,22 +24,33 @@ const GROUP_ERROR_SINCE: i16 = 2;
 const BATCHED_SINCE: i16 = 8;
 /// First version that names topics by their id.
 const TOPIC_IDS_SINCE: i16 = 10;
+/// Partitions of one group that are told of at a time.
+const PARTITIONS_MAX: usize = 1_000_000;
 
 pub async fn handle(context: &Rc<Context>, call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let version = call.version;
     let require_stable = request.require_stable;
     let wanted = if version >= BATCHED_SINCE { request.groups } else { vec![as_group(request)] };
-    let mut asked = Vec::with_capacity(wanted.len());
-    for group in wanted {
+    let room = Room::default();
+    let ask = |group: OffsetFetchRequestGroup| {
         let (group, unknown) = if version >= TOPIC_IDS_SINCE { named(context, group) } else { (group, Vec::new()) };
         let id = group.group_id.clone();
-        let topics = group.topics.clone();
-        let reply = context.ask_group(&id, Request::FetchOffsets { require_stable, request: group });
-        asked.push((reply, unknown, topics));
-    }
+        let topics = group.topics.clone().filter(|_| version < BATCHED_SINCE);
+        let is_open = room.is_open() && partitions_of(&group) <= PARTITIONS_MAX;
+        let asked = is_open.then(|| context.ask_group(&id, Request::FetchOffsets { require_stable, request: group }));
+        async move { (id, OptionFuture::from(asked).await, unknown, topics) }
+    };
+    let mut asked = pin!(group_answers::each(wanted, ask));
     let mut response = OffsetFetchResponse::default();
-    for (reply, unknown, topics) in asked {
-        let Reply::FetchOffsets(mut group) = reply.await else { continue };
+    while let Some((group_id, reply, unknown, topics)) = asked.next().await {
+        let mut group = match reply {
+            Some(Reply::FetchOffsets(group)) if room.take(size(&group)) => group,
+            _ if !room.refuse(&group_id) => break,
+            _ => {
+                let error_code = ErrorCode::CoordinatorNotAvailable.code();
+                OffsetFetchResponseGroup { group_id, error_code, ..Default::default() }
+            }
+        };
         if group.error_code == 0 {
             group.topics.extend(unknown);
         }
@@ -50,6 +65,20 @@ pub async fn handle(context: &Rc<Context>, call: &Call, request: OffsetFetchRequ
         }
     }
     response
+}
+
+fn partitions_of(group: &OffsetFetchRequestGroup) -> usize {
+    group.topics.iter().flatten().map(|topic| topic.partition_indexes.len()).sum()
+}
+
+/// Bytes that it takes in the response, about.
+fn size(group: &OffsetFetchResponseGroup) -> usize {
+    let partition =
+        |partition: &OffsetFetchResponsePartitions| 24 + partition.metadata.as_ref().map_or(0, |text| text.len());
+    let topic = |topic: &OffsetFetchResponseTopics| {
+        32 + topic.name.len() + topic.partitions.iter().map(partition).sum::<usize>()
+    };
+    64 + group.group_id.len() + group.topics.iter().map(topic).sum::<usize>()
 }
 
 /// The one group of versions 1-7.

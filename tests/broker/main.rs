@@ -23,6 +23,7 @@ mod groups;
 mod groups_after_crash;
 mod harness;
 mod hostile;
+mod hostile_groups;
 mod kill_nine;
 mod ledger;
 mod log_dirs;

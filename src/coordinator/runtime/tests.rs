@@ -3,7 +3,7 @@ use crate::config::BrokerConfig;
 use bytes::Bytes;
 use odradek_protocol::codec::DecodeError;
 use odradek_shards::record::Codec;
-use odradek_shards::types::Timestamp;
+use odradek_shards::types::{ProducerId, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +50,13 @@ impl Machine for Sum {
         match request {
             0 => turn.reply(ticket, Ok(self.total)),
             1.. => {
-                turn.record(request);
+                // Hundreds are given one by one.
+                let hundreds = request.checked_div(100).filter(|_| request % 100 == 77).unwrap_or(0);
+                for _ in 0..hundreds {
+                    turn.record(100);
+                    turn.may_tear();
+                }
+                turn.record(request - 100 * hundreds);
                 turn.reply(ticket, Ok(self.total + request));
             }
             _ => {
@@ -81,10 +87,18 @@ impl Machine for Sum {
     fn undo(_: Self::Reply, error: ErrorCode) -> Self::Reply {
         Err(error)
     }
+
+    fn held(&self) -> usize {
+        0
+    }
+
+    fn memory(_: &Scene) -> (usize, &'static str) {
+        (1, "")
+    }
 }
 
 fn moment(nanos: u64) -> Moment {
-    Moment { now: Instant::from_nanos(nanos), wall: Timestamp(0), random: 7 }
+    Moment { now: Instant::from_nanos(nanos), wall: Timestamp(0), random: 7, is_full: false }
 }
 
 fn runtime() -> Runtime<Sum> {
@@ -135,6 +149,30 @@ fn records_that_fit_into_no_batch_are_refused_and_change_nothing() {
     sums.handle(moment(0), Ticket(1), 2000);
     assert_eq!(sums.released(), [(Ticket(1), Err(ErrorCode::UnknownServerError))]);
     assert_eq!(sums.machine().total, 0);
+}
+
+#[test]
+fn a_turn_too_large_for_one_batch_is_torn_where_it_may_be_and_answered_at_its_end() {
+    let mut sums = runtime();
+    sums.handle(moment(0), Ticket(1), 1577);
+    assert_eq!(sums.machine().total, 1577);
+    assert_eq!(sums.begin_append().map(|records| records.len()), Some(7));
+    sums.appended();
+    assert_eq!(sums.begin_append().map(|records| records.len()), Some(7));
+    sums.appended();
+    assert_eq!(sums.released(), []);
+    assert_eq!(sums.begin_append().map(|records| records.len()), Some(2));
+    sums.appended();
+    assert_eq!(sums.released(), [(Ticket(1), Ok(1577))]);
+    assert!(!sums.is_broken());
+}
+
+#[test]
+fn a_turn_that_fits_into_one_batch_is_not_torn() {
+    let mut sums = runtime();
+    sums.handle(moment(0), Ticket(1), 477);
+    sums.handle(moment(0), Ticket(2), 477);
+    assert_eq!(sums.begin_append().map(|records| records.len()), Some(5));
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl ClassicGroup {
         now: Timestamp,
         image: &Image,
     ) -> Self {
-        let mut downgraded = Self::new(group.id().clone(), now);
+        let mut downgraded = Self::new(group.id().clone(), now, group.total());
         for (member, classic) in group.classic_members() {
             downgraded.add(heir(member, classic), &CONSUMER.into());
         }
@@ -30,10 +30,10 @@ impl ClassicGroup {
         downgraded.previous = State::Stable;
         downgraded.generation = generation;
         let protocol = select_protocol(&downgraded.members);
-        for member in downgraded.members.values_mut() {
+        downgraded.reassign(|member| {
             let given = if rebalances { group.held_by(&member.id) } else { group.target_or_nothing(&member.id) };
-            member.assignment = embedded::encode(&given, &member.metadata(&protocol), image);
-        }
+            embedded::encode(&given, &member.metadata(&protocol), image)
+        });
         downgraded.protocol = Some(protocol);
         downgraded.subscribed_topics = downgraded.read_subscriptions();
         downgraded

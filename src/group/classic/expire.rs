@@ -9,7 +9,7 @@ use std::time::Duration;
 
 impl ClassicGroup {
     pub fn session_expired(&mut self, turn: &mut Turn<'_, GroupMachine>, id: &str) {
-        if self.pending_members.remove(id) {
+        if self.remove_pending(id) {
             if self.state == State::PreparingRebalance {
                 self.after_loss(turn);
             }

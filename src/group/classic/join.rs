@@ -1,12 +1,12 @@
 //! JoinGroup: who may come in, who is told to come back with an id, and when it makes a rebalance.
 
-use super::member::{self, Member};
+use super::member::{self, Member, Size};
 use super::{ClassicGroup, State};
 use crate::coordinator::{Ticket, Turn};
 use crate::group::limits::{PENDING_MEMBERS_MAX, RANDOM_PART_BYTES, STRING_BYTES_MAX};
 use crate::group::machine::GroupMachine;
 use crate::group::request::{Client, Reply};
-use crate::group::settings::NEW_MEMBER_JOIN_TIMEOUT;
+use crate::group::settings::{NEW_MEMBER_JOIN_TIMEOUT, TOPIC};
 use crate::group::timer::Timer;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::join_group_response::JoinGroupResponseMember;
@@ -32,6 +32,9 @@ pub struct Joining<'a> {
     pub size_max: usize,
 }
 
+/// What a group's record has beside its id and members, and beside their random parts.
+const RECORD_HEAD_BYTES: usize = 1024;
+
 type Refused = Result<(), (Str, ErrorCode)>;
 
 impl ClassicGroup {
@@ -49,9 +52,10 @@ impl ClassicGroup {
             self.remove(id);
             return Err((Str::EMPTY, ErrorCode::GroupMaxSizeReached));
         }
-        if !self.supports(&request.protocol_type, &member::protocols(&request.protocols)) {
+        if !self.supports(&request.protocol_type, &request.protocols) {
             return Err((id.clone(), ErrorCode::InconsistentGroupProtocol));
         }
+        self.check_size(turn, joining).map_err(|error| (id.clone(), error))?;
         if id.is_empty() { self.join_new(turn, joining) } else { self.join_known(turn, joining) }
     }
 
@@ -67,10 +71,36 @@ impl ClassicGroup {
         }
     }
 
+    /// What the group keeps of it must fit into its record beside the others, and into memory.
+    fn check_size(&self, turn: &mut Turn<'_, GroupMachine>, joining: &Joining<'_>) -> Result<(), ErrorCode> {
+        let Joining { client, request, .. } = *joining;
+        let instance = request.group_instance_id.as_ref().and_then(|instance| self.static_members.get(instance));
+        let known = self.members.get(&request.member_id).or_else(|| self.members.get(instance?));
+        let before = known.map(Member::size).unwrap_or_default();
+        let after = match known {
+            Some(known) => Size::joining(&known.id, client, request),
+            None if request.member_id.is_empty() => Size::joining(named_after(joining), client, request),
+            None => Size::joining(&request.member_id, client, request),
+        };
+        if turn.moment.is_full && after.held > before.held {
+            return Err(ErrorCode::CoordinatorNotAvailable);
+        }
+        let recorded = self.recorded_bytes - before.recorded + after.recorded;
+        let room = turn.batch_bytes_max.saturating_sub(self.id.len() + RECORD_HEAD_BYTES);
+        if recorded > room && after.recorded > before.recorded {
+            let id = self.id.as_str();
+            turn.warn(format!(
+                "group {id:.100}: a JoinGroup is refused, {recorded} bytes of members do not fit into its record; raise \
+                 max.message.bytes of {TOPIC}, or let them say less"
+            ));
+            return Err(ErrorCode::GroupMaxSizeReached);
+        }
+        Ok(())
+    }
+
     fn join_new(&mut self, turn: &mut Turn<'_, GroupMachine>, joining: &Joining<'_>) -> Refused {
         let request = joining.request;
-        let name = request.group_instance_id.as_ref().unwrap_or(&joining.client.id);
-        let id = Str::from(format!("{}-{}", beginning(name), turn.uuid()));
+        let id = Str::from(format!("{}-{}", named_after(joining), turn.uuid()));
         if let Some(instance) = &request.group_instance_id {
             match self.static_members.get(instance).cloned() {
                 Some(before) => self.replace(turn, joining, &before, id),
@@ -85,7 +115,7 @@ impl ClassicGroup {
         if self.pending_members.len() >= PENDING_MEMBERS_MAX {
             return Err((Str::EMPTY, ErrorCode::GroupMaxSizeReached));
         }
-        self.pending_members.insert(id.clone());
+        self.add_pending(id.clone());
         let timer = Timer::Heartbeat { group: self.id.clone(), member: id.clone() };
         turn.schedule(timer, crate::group::settings::milliseconds(request.session_timeout_ms));
         Err((id, ErrorCode::MemberIdRequired))
@@ -100,7 +130,7 @@ impl ClassicGroup {
         }
         self.check_member(id, request.group_instance_id.as_deref()).map_err(|error| (id.clone(), error))?;
         let member = &self.members[id];
-        let is_unchanged = member.protocols == member::protocols(&request.protocols);
+        let is_unchanged = member::are_same(&member.protocols, &request.protocols);
         let must_rebalance = match self.state {
             State::PreparingRebalance => true,
             State::CompletingRebalance => !is_unchanged,
@@ -134,10 +164,13 @@ impl ClassicGroup {
     /// The member as it joins again; a request of it that was still waiting is over.
     pub(super) fn update(&mut self, turn: &mut Turn<'_, GroupMachine>, joining: &Joining<'_>, id: &str) {
         let member = self.members.get_mut(id).expect("only members are updated");
+        let before = member.size();
         member.update(joining.request);
         if let Some(before) = member.joining.replace(joining.ticket) {
             turn.reply(before, refusal(member.id.clone(), ErrorCode::RebalanceInProgress));
         }
+        let after = member.size();
+        self.count(before, after);
     }
 
     /// What a member of this generation is told; the leader hears of all.
@@ -174,7 +207,8 @@ pub fn refused(member_id: Str, error: ErrorCode) -> JoinGroupResponse {
     JoinGroupResponse { error_code: error.code(), protocol_name: None, member_id, ..Default::default() }
 }
 
-/// As much of a name as a member id has room for beside its random part.
-fn beginning(name: &str) -> &str {
+/// What the id of a new member begins with: as much of a name as there is room for beside its random part.
+fn named_after<'a>(joining: &Joining<'a>) -> &'a str {
+    let name = joining.request.group_instance_id.as_ref().unwrap_or(&joining.client.id);
     &name[..name.floor_char_boundary(STRING_BYTES_MAX - RANDOM_PART_BYTES)]
 }

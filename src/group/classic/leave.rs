@@ -39,7 +39,7 @@ impl ClassicGroup {
             id.clone()
         };
         turn.cancel(&Timer::Heartbeat { group: self.id.clone(), member: id.clone() });
-        if !self.pending_members.remove(&id) {
+        if !self.remove_pending(&id) {
             self.expel(turn, &id);
         }
         Ok(())
@@ -52,7 +52,7 @@ pub fn refuse_all(leaving: &[MemberIdentity], error: ErrorCode) -> LeaveGroupRes
     LeaveGroupResponse { members, ..Default::default() }
 }
 
-fn told(identity: &MemberIdentity, error: ErrorCode) -> MemberResponse {
+pub fn told(identity: &MemberIdentity, error: ErrorCode) -> MemberResponse {
     MemberResponse {
         member_id: identity.member_id.clone(),
         group_instance_id: identity.group_instance_id.clone(),

@@ -6,7 +6,7 @@ use crate::group::machine::GroupMachine;
 use crate::group::record::GroupRecord;
 use crate::group::request::Client;
 use crate::group::settings::milliseconds;
-use crate::group::timer::Timer;
+use crate::group::weight::Total;
 use bytes::Bytes;
 use odradek_protocol::primitives::Str;
 use odradek_protocol::records::group::GroupMetadataValue;
@@ -41,8 +41,8 @@ impl ClassicGroup {
         GroupRecord::Classic(self.id.clone(), Some(value))
     }
 
-    pub fn from_record(id: Str, value: &GroupMetadataValue) -> Self {
-        let mut group = Self::new(id, Timestamp(value.current_state_timestamp));
+    pub fn from_record(id: Str, value: &GroupMetadataValue, total: &Total) -> Self {
+        let mut group = Self::new(id, Timestamp(value.current_state_timestamp), total);
         let protocol = value.protocol.as_ref().map(Str::detached);
         let name = protocol.clone().unwrap_or_default();
         for recorded in &value.members {
@@ -63,10 +63,7 @@ impl ClassicGroup {
 
     /// The partition is read: everybody's session begins anew.
     pub fn loaded(&mut self, turn: &mut Turn<'_, GroupMachine>, size_max: usize) {
-        for member in self.members.values() {
-            let timer = Timer::Heartbeat { group: self.id.clone(), member: member.id.clone() };
-            turn.schedule(timer, member.session_timeout);
-        }
+        self.expect_heartbeats(turn);
         if self.members.len() > size_max {
             self.prepare_rebalance(turn, Duration::ZERO);
         }

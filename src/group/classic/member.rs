@@ -3,6 +3,7 @@
 use crate::coordinator::Ticket;
 use crate::group::request::Client;
 use crate::group::settings::milliseconds;
+use crate::group::weight::{ENTRY_BYTES, MEMBER_BYTES};
 use bytes::Bytes;
 use odradek_protocol::messages::JoinGroupRequest;
 use odradek_protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -35,7 +36,44 @@ pub struct Member {
     pub is_new: bool,
 }
 
+/// What a member takes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// In memory, about.
+    pub held: usize,
+    /// In its group's record at most, whichever of its protocols is chosen, but for its assignment.
+    pub recorded: usize,
+}
+
+/// Numbers and lengths beside the texts of a member in a record.
+const RECORDED_BYTES: usize = 48;
+
+impl Size {
+    fn of<'a>(texts: [&str; 4], protocols: impl Iterator<Item = (&'a Str, &'a Bytes)>) -> Self {
+        let texts: usize = texts.iter().map(|text| text.len()).sum();
+        let start = Self { held: MEMBER_BYTES + texts, recorded: RECORDED_BYTES + texts };
+        let (all, largest) = protocols.fold((0, 0), |(all, largest), (name, metadata)| {
+            (all + ENTRY_BYTES + name.len() + metadata.len(), metadata.len().max(largest))
+        });
+        Self { held: start.held + all, recorded: start.recorded + largest }
+    }
+
+    /// Of a member of this id that joins so.
+    pub fn joining(id: &str, client: &Client, request: &JoinGroupRequest) -> Self {
+        let instance = request.group_instance_id.as_deref().unwrap_or_default();
+        let protocols = request.protocols.iter().map(|protocol| (&protocol.name, &protocol.metadata));
+        Self::of([id, instance, &client.id, &client.host], protocols)
+    }
+}
+
 impl Member {
+    pub fn size(&self) -> Size {
+        let texts =
+            [self.id.as_str(), self.instance.as_deref().unwrap_or_default(), &self.client.id, &self.client.host];
+        let size = Size::of(texts, self.protocols.iter().map(|protocol| (&protocol.name, &protocol.metadata)));
+        Size { held: size.held + self.assignment.len(), ..size }
+    }
+
     pub fn new(id: Str, client: &Client, request: &JoinGroupRequest) -> Self {
         let client = Client { id: client.id.detached(), host: client.host.detached() };
         Self {
@@ -79,6 +117,13 @@ impl Member {
     pub fn is_waiting(&self) -> bool {
         !self.is_new && (self.joining.is_some() || self.syncing.is_some())
     }
+}
+
+/// Whether these are what it offered before, by the same names and in the same order.
+pub fn are_same(known: &[Protocol], offered: &[JoinGroupRequestProtocol]) -> bool {
+    let is_first = |at: usize| offered[..at].iter().all(|before| before.name != offered[at].name);
+    let distinct = (0..offered.len()).filter(|at| is_first(*at)).map(|at| (&offered[at].name, &offered[at].metadata));
+    distinct.eq(known.iter().map(|protocol| (&protocol.name, &protocol.metadata)))
 }
 
 /// Copies that keep no frame alive; a name counts once.

@@ -15,10 +15,10 @@ impl ClassicGroup {
             if commit.epoch != self.generation {
                 return Err(ErrorCode::IllegalGeneration);
             }
-        } else if !commit.is_transactional && self.state != State::Empty {
+        } else if self.state != State::Empty {
             return Err(ErrorCode::UnknownMemberId);
         }
-        if !commit.is_transactional && self.state == State::CompletingRebalance {
+        if self.state == State::CompletingRebalance {
             return Err(ErrorCode::RebalanceInProgress);
         }
         Ok(())

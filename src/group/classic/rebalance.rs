@@ -1,13 +1,11 @@
 //! The beginning of a rebalance: everybody has to join again, within the longest of their timeouts.
 
-use super::{ClassicGroup, InitialDelay, State};
+use super::{ClassicGroup, InitialDelay, State, sync};
 use crate::coordinator::Turn;
 use crate::group::machine::GroupMachine;
-use crate::group::request::Reply;
 use crate::group::timer::Timer;
 use bytes::Bytes;
 use odradek_protocol::error::ErrorCode;
-use odradek_protocol::messages::SyncGroupResponse;
 use std::time::Duration;
 
 impl ClassicGroup {
@@ -21,7 +19,7 @@ impl ClassicGroup {
 
     pub fn prepare_rebalance(&mut self, turn: &mut Turn<'_, GroupMachine>, initial_delay: Duration) {
         if self.state == State::CompletingRebalance {
-            self.drop_assignments(turn);
+            self.drop_assignments(turn, ErrorCode::RebalanceInProgress);
         }
         self.pending_syncs.clear();
         turn.cancel(&Timer::Sync { group: self.id.clone() });
@@ -63,12 +61,11 @@ impl ClassicGroup {
     }
 
     /// Those who wait for an assignment must join again instead.
-    fn drop_assignments(&mut self, turn: &mut Turn<'_, GroupMachine>) {
-        let error_code = ErrorCode::RebalanceInProgress.code();
+    pub(super) fn drop_assignments(&mut self, turn: &mut Turn<'_, GroupMachine>, error: ErrorCode) {
+        self.reassign(|_| Bytes::new());
         for member in self.members.values_mut() {
-            member.assignment = Bytes::new();
             if let Some(ticket) = member.syncing.take() {
-                turn.reply(ticket, Reply::Sync(SyncGroupResponse { error_code, ..Default::default() }));
+                turn.reply(ticket, sync::refusal(error));
                 let timer = Timer::Heartbeat { group: self.id.clone(), member: member.id.clone() };
                 turn.schedule(timer, member.session_timeout);
             }

@@ -8,7 +8,7 @@ use crate::group::machine::GroupMachine;
 use crate::group::request::Reply;
 use crate::group::timer::Timer;
 use odradek_protocol::error::ErrorCode;
-use odradek_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
+use odradek_protocol::messages::JoinGroupResponse;
 use odradek_protocol::primitives::Str;
 
 impl ClassicGroup {
@@ -18,7 +18,11 @@ impl ClassicGroup {
         self.rename(turn, before, &id);
         self.update(turn, joining, &id);
         match self.state {
-            State::Stable if self.protocol.as_ref() == Some(&select_protocol(&self.members)) => {
+            // With a record that does not fit, all must join and be refused the assignment.
+            State::Stable
+                if self.protocol.as_ref() == Some(&select_protocol(&self.members))
+                    && turn.fits([&self.to_record()]) =>
+            {
                 self.resume(turn, joining, &id, led_by);
             }
             State::Stable => self.rebalance_or_complete_join(turn, joining.initial_delay),
@@ -30,12 +34,12 @@ impl ClassicGroup {
 
     fn rename(&mut self, turn: &mut Turn<'_, GroupMachine>, before: &Str, id: &Str) {
         let mut member = self.members.remove(before).expect("static members are members");
+        let size = member.size();
         if let Some(ticket) = member.joining.take() {
             turn.reply(ticket, refusal(before.clone(), ErrorCode::FencedInstanceId));
         }
         if let Some(ticket) = member.syncing.take() {
-            let error_code = ErrorCode::FencedInstanceId.code();
-            turn.reply(ticket, Reply::Sync(SyncGroupResponse { error_code, ..Default::default() }));
+            turn.reply(ticket, super::sync::refusal(ErrorCode::FencedInstanceId));
         }
         turn.cancel(&Timer::Heartbeat { group: self.id.clone(), member: before.clone() });
         turn.schedule(Timer::Heartbeat { group: self.id.clone(), member: id.clone() }, member.session_timeout);
@@ -49,6 +53,7 @@ impl ClassicGroup {
         }
         member.id = id.clone();
         member.is_new = false;
+        self.count(size, member.size());
         self.members.insert(id.clone(), member);
     }
 

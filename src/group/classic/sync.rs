@@ -4,12 +4,14 @@ use super::{ClassicGroup, State};
 use crate::coordinator::{Ticket, Turn};
 use crate::group::machine::GroupMachine;
 use crate::group::request::Reply;
+use crate::group::settings::TOPIC;
 use crate::group::timer::Timer;
 use bytes::Bytes;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use odradek_protocol::primitives::Str;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 impl ClassicGroup {
     pub fn sync(&mut self, turn: &mut Turn<'_, GroupMachine>, ticket: Ticket, request: &SyncGroupRequest) {
@@ -71,12 +73,26 @@ impl ClassicGroup {
         let assignments = request.assignments.iter();
         let given: BTreeMap<&str, &Bytes> =
             assignments.map(|given| (given.member_id.as_str(), &given.assignment)).collect();
-        for member in self.members.values_mut() {
+        let held: usize = self.members.values().map(|member| member.assignment.len()).sum();
+        if turn.moment.is_full && given.values().map(|assignment| assignment.len()).sum::<usize>() > held {
+            return self.refuse_assignment(turn, ErrorCode::CoordinatorNotAvailable);
+        }
+        self.reassign(|member| {
             let assignment = given.get(member.id.as_str());
-            member.assignment = assignment.map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default();
+            assignment.map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default()
+        });
+        let record = self.to_record();
+        if !turn.fits([&record]) {
+            let (id, bytes) = (self.id.as_str(), turn.batch_bytes_max);
+            turn.warn(format!(
+                "group {id:.100}: what its {} members bring with them and get does not fit into {bytes} bytes; raise \
+                 max.message.bytes of {TOPIC}, or let them subscribe to less",
+                self.members.len()
+            ));
+            return self.refuse_assignment(turn, ErrorCode::UnknownServerError);
         }
         self.move_to(State::Stable, turn.moment.wall);
-        turn.keep(self.to_record());
+        turn.keep(record);
         let ids: Vec<Str> = self.members.keys().cloned().collect();
         for id in ids {
             let member = self.members.get_mut(&id).expect("its id is a key");
@@ -85,6 +101,12 @@ impl ClassicGroup {
             turn.schedule(Timer::Heartbeat { group: self.id.clone(), member: id }, timeout);
             turn.reply(ticket, Reply::Sync(self.assigned(&assignment)));
         }
+    }
+
+    /// All who wait hear it, and must join again.
+    fn refuse_assignment(&mut self, turn: &mut Turn<'_, GroupMachine>, error: ErrorCode) {
+        self.drop_assignments(turn, error);
+        self.prepare_rebalance(turn, Duration::ZERO);
     }
 
     fn assigned(&self, assignment: &Bytes) -> SyncGroupResponse {
@@ -106,7 +128,7 @@ impl ClassicGroup {
             turn.cancel(&Timer::Heartbeat { group: self.id.clone(), member: id.clone() });
             self.remove(&id);
         }
-        self.prepare_rebalance(turn, std::time::Duration::ZERO);
+        self.prepare_rebalance(turn, Duration::ZERO);
     }
 }
 

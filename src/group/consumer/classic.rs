@@ -9,8 +9,10 @@ mod sync;
 use super::{ConsumerGroup, Member};
 use crate::group::classic::{CONSUMER, Protocol};
 use crate::group::settings::milliseconds;
+use crate::group::weight::ENTRY_BYTES;
 use bytes::Bytes;
 use odradek_protocol::error::ErrorCode;
+use odradek_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use odradek_protocol::primitives::Str;
 use odradek_protocol::records::group::consumer_group_member_metadata_value::{ClassicMemberMetadata, ClassicProtocol};
 use std::time::Duration;
@@ -46,6 +48,11 @@ impl ClassicMember {
         }
     }
 
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        self.protocols.iter().map(|protocol| ENTRY_BYTES + protocol.name.len() + protocol.metadata.len()).sum()
+    }
+
     pub fn session_timeout(&self) -> Duration {
         milliseconds(self.session_timeout_ms)
     }
@@ -66,9 +73,9 @@ impl ConsumerGroup {
     }
 
     /// All classic members must share a protocol, so that the group can become a classic one.
-    fn supports(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
+    fn supports(&self, protocol_type: &str, offered: &[JoinGroupRequestProtocol]) -> bool {
         let is_common = |name: &str| self.classic_members().all(|(_, classic)| classic.offers(name));
-        protocol_type == CONSUMER && protocols.iter().any(|protocol| is_common(&protocol.name))
+        protocol_type == CONSUMER && offered.iter().any(|protocol| is_common(&protocol.name))
     }
 
     /// The classic member that a request means.

@@ -1,6 +1,5 @@
 //! What ConsumerGroupDescribe and ListGroups tell of a consumer group.
 
-use super::reconcile::bare;
 use super::{ConsumerGroup, Member};
 use crate::group::assignor::Partitions;
 use crate::metadata::Image;
@@ -36,7 +35,7 @@ impl ConsumerGroup {
             client_host: member.client.host.clone(),
             subscribed_topic_names: member.topics.iter().cloned().collect(),
             subscribed_topic_regex: Some(member.regex.clone().unwrap_or_default()),
-            assignment: assignment(&held(member), image),
+            assignment: assignment(&self.held_by(&member.id), image),
             target_assignment: assignment(&self.target_or_nothing(&member.id), image),
             member_type: if member.classic.is_some() { CLASSIC_MEMBER } else { CONSUMER_MEMBER },
         }
@@ -51,15 +50,6 @@ impl ConsumerGroup {
             ..Default::default()
         }
     }
-}
-
-/// What it is giving back it has still.
-fn held(member: &Member) -> Partitions {
-    let mut held = bare(&member.assigned);
-    for (topic, partitions) in bare(&member.revoking) {
-        held.entry(topic).or_default().extend(partitions);
-    }
-    held
 }
 
 /// Topics that are gone have no name to be told by.

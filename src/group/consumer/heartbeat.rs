@@ -1,9 +1,10 @@
 //! ConsumerGroupHeartbeat: a member joins, says what it wants and has, and hears what it is to have.
 
-use super::members::Sender;
-use super::reconcile::{Goal, bare};
+use super::admission::Admitted;
+use super::member::Held;
+use super::reconcile::Goal;
 use super::regex::compile;
-use super::{ConsumerGroup, JOINING, Member, MemberState, Refusal};
+use super::{ConsumerGroup, JOINING, Member, MemberState, Refusal, Resolved};
 use crate::coordinator::Turn;
 use crate::group::assignor::Partitions;
 use crate::group::kind::Group;
@@ -11,11 +12,16 @@ use crate::group::machine::GroupMachine;
 use crate::group::record::GroupRecord;
 use crate::group::request::Client;
 use crate::group::timer::Timer;
+use crate::group::weight::Total;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
 use odradek_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 use odradek_protocol::primitives::Str;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
+
+/// What lets records be larger.
+const REMEDY: &str = "max.message.bytes of __consumer_offsets";
 
 impl GroupMachine {
     pub(in crate::group) fn consumer_heartbeat(
@@ -43,33 +49,44 @@ impl GroupMachine {
         client: &Client,
         request: &ConsumerGroupHeartbeatRequest,
     ) -> Result<ConsumerGroupHeartbeatResponse, Refusal> {
+        if let Some(response) = self.idle_beat(turn, client, request) {
+            return Ok(response);
+        }
         let owned = request.topic_partitions.as_ref().map(|owned| {
             let topics = owned.iter();
             topics.map(|topic| (topic.topic_id, topic.partitions.iter().copied().collect())).collect::<Partitions>()
         });
         let made = Str::from(turn.uuid().to_string());
         let id = if request.member_id.is_empty() { made } else { request.member_id.detached() };
-        let upgraded = self.check_consumer_group(request)?;
-        let sender = match upgraded.as_deref().or(self.consumer(&request.group_id)) {
+        let upgraded = self.check_consumer_group(turn, request)?;
+        let admitted = match upgraded.as_deref().or(self.consumer(&request.group_id)) {
             Some(group) => {
                 group.check_room(&id, self.config().groups.group_consumer_max_size)?;
-                group.sender(request, &id, owned.as_ref())?
+                let admitted = group.admitted(group.sender(request, &id, owned.as_ref())?);
+                admitted.check(turn, group, &admitted.member.updated(client, request))?;
+                admitted
             }
-            None => Sender::New(id.clone()),
+            None => {
+                let admitted = Admitted::new(id);
+                let founded = ConsumerGroup::new(request.group_id.clone(), &Total::default());
+                admitted.check(turn, &founded, &admitted.member.updated(client, request))?;
+                admitted
+            }
         };
         if let Some(expression) = request.subscribed_topic_regex.as_ref().filter(|regex| !regex.is_empty()) {
             compile(expression)?;
+            self.consumer(&request.group_id).map_or(Ok(()), |group| group.check_regex(expression))?;
         }
         let group_id = request.group_id.detached();
         self.begin_consumer_group(turn, &group_id, upgraded);
-        let before = self.admit(turn, &group_id, sender);
+        let before = self.admit(turn, &group_id, admitted);
         let subscribed = self.update_member(turn, &group_id, &before.updated(client, request));
         self.advance_epoch(turn, &group_id, subscribed);
         self.advance_target(turn, &group_id);
-        let after = self.advance_member(turn, &group_id, &before.id, owned.as_ref());
+        let after = self.advance_member(turn, &group_id, &before.id, (subscribed, owned.as_ref()));
         self.expect_heartbeat(turn, &group_id, &before.id);
         let is_full = request.member_epoch == JOINING || is_full(request);
-        let is_told = is_full || bare(&before.assigned) != bare(&after.assigned);
+        let is_told = is_full || !is_same(&before.assigned, &after.assigned);
         Ok(ConsumerGroupHeartbeatResponse {
             member_id: Some(after.id.clone()),
             member_epoch: after.epoch,
@@ -79,9 +96,43 @@ impl GroupMachine {
         })
     }
 
+    /// A member that has nothing to say, and for which there is nothing new.
+    fn idle_beat(
+        &self,
+        turn: &mut Turn<'_, Self>,
+        client: &Client,
+        request: &ConsumerGroupHeartbeatRequest,
+    ) -> Option<ConsumerGroupHeartbeatResponse> {
+        let says_nothing = request.subscribed_topic_names.is_none()
+            && request.subscribed_topic_regex.is_none()
+            && request.server_assignor.is_none()
+            && request.rack_id.is_none()
+            && request.rebalance_timeout_ms == -1;
+        let group = self.consumer(&request.group_id).filter(|_| says_nothing)?;
+        let member = group.members.get(&request.member_id)?;
+        let is_same = member.epoch == request.member_epoch
+            && member.client == *client
+            && member.classic.is_none()
+            && (request.instance_id.is_none() || request.instance_id == member.instance);
+        let is_at_rest = group.epoch == group.assignment_epoch
+            && member.is_reconciled_to(group.assignment_epoch)
+            && group.seen_metadata == Some(self.metadata_version());
+        if !is_same || !is_at_rest {
+            return None;
+        }
+        turn.schedule(Timer::session(&group.id, &member.id), self.session_timeout(&group.id));
+        Some(ConsumerGroupHeartbeatResponse {
+            member_id: Some(member.id.clone()),
+            member_epoch: member.epoch,
+            heartbeat_interval_ms: self.heartbeat_interval_ms(&group.id),
+            ..Default::default()
+        })
+    }
+
     /// A classic group with members is given back as it goes on.
     fn check_consumer_group(
         &self,
+        turn: &Turn<'_, Self>,
         request: &ConsumerGroupHeartbeatRequest,
     ) -> Result<Option<Box<ConsumerGroup>>, Refusal> {
         let name = &request.group_id;
@@ -89,12 +140,12 @@ impl GroupMachine {
         match self.groups.get(name) {
             Some(Group::Consumer(_)) => Ok(None),
             Some(Group::Classic(group)) if joins && group.check_delete().is_ok() => Ok(None),
-            Some(Group::Classic(group)) if joins => self.upgraded(group).map(Some),
+            Some(Group::Classic(group)) if joins => self.upgraded(turn, group).map(Some),
             Some(Group::Classic(_)) => {
                 Err(Refusal::new(ErrorCode::GroupIdNotFound, format!("Group {name} is not a consumer group.")))
             }
-            None if joins && !self.is_full() => Ok(None),
-            None if joins => Err(Refusal::new(ErrorCode::CoordinatorNotAvailable, "The coordinator has no room.")),
+            None if joins && !self.is_full(turn) => Ok(None),
+            None if joins => Err(Refusal::no_room()),
             None => Err(Refusal::new(ErrorCode::GroupIdNotFound, format!("Consumer group {name} not found."))),
         }
     }
@@ -106,40 +157,36 @@ impl GroupMachine {
         } else if let Some(Group::Classic(_)) = self.groups.get(id) {
             self.apply(turn, GroupRecord::Classic(id.clone(), None));
         }
-        self.groups.entry(id.clone()).or_insert_with(|| Group::Consumer(Box::new(ConsumerGroup::new(id.clone()))));
+        self.consumer_or_new(id);
     }
 
     /// The member as it was; one that comes back takes over what it had.
-    pub(super) fn admit(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, sender: Sender) -> Member {
-        let group = self.consumer(group_id).expect("it has just been made sure of");
-        match sender {
-            Sender::Known(id) => group.members[&id].clone(),
-            Sender::New(id) => Member::new(id),
-            Sender::Replaces { before, id } => {
-                let old = &group.members[&before];
-                let member = Member { id: id.clone(), epoch: JOINING, previous_epoch: JOINING, ..old.clone() };
-                let mut records = Vec::from(group.member_tombstones(&before));
-                records.push(group.member_record(&member));
-                records.push(group.target_record(&id, &group.target_or_nothing(&before)));
-                records.push(group.current_record(&member));
-                super::cancel_timers(turn, group_id, &before);
-                records.into_iter().for_each(|record| self.apply(turn, record));
-                member
-            }
-        }
+    pub(super) fn admit(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, admitted: Admitted) -> Member {
+        let Admitted { member, replaced, records, .. } = admitted;
+        replaced.iter().for_each(|before| super::cancel_timers(turn, group_id, before));
+        turn.may_tear();
+        records.into_iter().for_each(|record| self.apply(turn, record));
+        turn.may_tear();
+        member
     }
 
     /// Whether its subscription changed.
     pub(super) fn update_member(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, member: &Member) -> bool {
         let group = self.consumer(group_id).expect("it is there");
+        // Its record came into the log, and the epoch after it did not.
+        let was_torn = !group.target.contains_key(&member.id) && group.epoch == group.assignment_epoch;
         let known = group.members.get(&member.id);
-        let record = (known != Some(member)).then(|| group.member_record(member));
-        let before = known.map(|known| (known.topics.clone(), known.expression().cloned()));
-        let before = before.unwrap_or_default();
-        if let Some(record) = record {
-            self.apply(turn, record);
+        if known == Some(member) {
+            return was_torn;
         }
-        before != (member.topics.clone(), member.expression().cloned())
+        let is_changed = known.map_or_else(
+            || !member.topics.is_empty() || member.expression().is_some(),
+            |known| known.topics != member.topics || known.expression() != member.expression(),
+        );
+        let record = group.member_record(member);
+        self.apply(turn, record);
+        turn.may_tear();
+        is_changed || was_torn
     }
 
     /// A new group epoch when subscriptions or the topics themselves are others.
@@ -148,30 +195,68 @@ impl GroupMachine {
         let image = self.scene().image.clone();
         let group = self.consumer(group_id).expect("it is there");
         let is_stale = group.seen_metadata != Some(metadata);
-        let found = group.look_up(&turn.moment, &image, is_stale);
-        let records: Vec<_> =
-            found.iter().map(|(name, resolved)| group.regex_record(name, resolved.as_ref())).collect();
-        is_changed |= found.iter().any(|(_, resolved)| resolved.is_some());
-        records.into_iter().for_each(|record| self.apply(turn, record));
+        if !is_changed && !is_stale {
+            return;
+        }
+        is_changed |= group.seen_metadata.is_none() && group.was_torn(&image);
+        for (expression, resolved) in group.look_up(&turn.moment, &image, is_stale) {
+            is_changed |= self.resolve(turn, group_id, &expression, resolved.as_ref());
+        }
         let group = self.consumer(group_id).expect("it is there");
-        if is_changed || is_stale {
-            let hash = group.hash_metadata(&image);
-            if is_changed || hash != group.metadata_hash {
-                let record = group.epoch_record(group.epoch + 1, hash);
-                self.apply(turn, record);
-            }
+        let hash = group.hash_metadata(&image);
+        if is_changed || hash != group.metadata_hash {
+            let record = group.epoch_record(group.epoch + 1, hash);
+            self.apply(turn, record);
+            turn.may_tear();
         }
         self.consumer_mut(group_id).expect("it is there").seen_metadata = Some(metadata);
+    }
+
+    /// Whether members subscribe to other topics by that.
+    fn resolve(
+        &mut self,
+        turn: &mut Turn<'_, Self>,
+        group_id: &Str,
+        expression: &Str,
+        resolved: Option<&Resolved>,
+    ) -> bool {
+        let group = self.consumer(group_id).expect("it is there");
+        let record = group.regex_record(expression, resolved);
+        if !turn.fits([&record]) {
+            let count = resolved.map_or(0, |resolved| resolved.topics.len());
+            let (id, expression) = (group_id.as_str(), expression.as_str());
+            turn.warn(format!(
+                "group {id:.100}: the {count} topics of {expression:.100} do not fit into a record; raise {REMEDY}"
+            ));
+            return false;
+        }
+        self.apply(turn, record);
+        turn.may_tear();
+        resolved.is_some()
     }
 
     pub(super) fn advance_target(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str) {
         let now = turn.moment.wall.0;
         let interval = self.assignment_interval_ms(group_id);
         let group = self.consumer(group_id).expect("it is there");
-        if group.is_target_due(now, interval) {
-            let configured = &self.config().groups.group_consumer_assignors;
-            let records = group.new_target(&self.scene().image, configured, now);
-            records.into_iter().for_each(|record| self.apply(turn, record));
+        if !group.is_target_due(now, interval) {
+            return;
+        }
+        let configured = &self.config().groups.group_consumer_assignors;
+        let records = group.new_target(&self.scene().image, configured, now);
+        if let Some(unfit) = records.iter().find(|record| !turn.fits([*record])) {
+            let bytes = unfit.encode().size();
+            let id = group_id.as_str();
+            turn.warn(format!(
+                "group {id:.100}: a member's assignment takes {bytes} bytes; let more members share it, or raise {REMEDY}"
+            ));
+            let group = self.consumer_mut(group_id).expect("it is there");
+            group.unfit_epoch = Some(group.epoch);
+            return;
+        }
+        for record in records {
+            self.apply(turn, record);
+            turn.may_tear();
         }
     }
 
@@ -181,18 +266,30 @@ impl GroupMachine {
         turn: &mut Turn<'_, Self>,
         group_id: &Str,
         id: &Str,
-        owned: Option<&Partitions>,
+        (subscribed, owned): (bool, Option<&Partitions>),
     ) -> Member {
         let group = self.consumer(group_id).expect("it is there");
         let member = group.members[id].clone();
-        let target = group.target_or_nothing(id);
+        if !subscribed && member.is_reconciled_to(group.assignment_epoch) {
+            return member;
+        }
+        let topics = group.topics_of(&member).filter_map(|name| self.scene().image.topics().by_name(name));
+        let topics: BTreeSet<Uuid> = topics.map(|topic| topic.id.0).collect();
+        let mut target = group.target_or_nothing(id);
+        target.retain(|topic, _| topics.contains(topic));
         let is_free = |topic: Uuid, index: i32| !group.owners.contains_key(&(topic, index));
-        let goal = Goal { epoch: group.assignment_epoch, partitions: &target, owned, is_free: &is_free };
+        let subscribed = subscribed.then_some(&topics);
+        let goal = Goal { epoch: group.assignment_epoch, partitions: &target, subscribed, owned, is_free: &is_free };
         let next = goal.step(&member);
         if next == member {
             return member;
         }
         let record = group.current_record(&next);
+        if !turn.fits([&record]) {
+            let id = group_id.as_str();
+            turn.warn(format!("group {id:.100}: what a member has does not fit into a record; raise {REMEDY}"));
+            return member;
+        }
         self.apply(turn, record);
         let timer = Timer::rebalance(group_id, id);
         if next.classic.is_none() && next.state == MemberState::UnrevokedPartitions {
@@ -202,6 +299,15 @@ impl GroupMachine {
         }
         next
     }
+}
+
+/// Whether they are the same partitions, whenever they were given.
+fn is_same(before: &Held, after: &Held) -> bool {
+    let all = |held: &Held| held.values().map(BTreeMap::len).sum::<usize>();
+    let is_kept = |(topic, partitions): (&Uuid, &BTreeMap<i32, i32>)| {
+        after.get(topic).is_some_and(|kept| partitions.keys().all(|index| kept.contains_key(index)))
+    };
+    all(before) == all(after) && before.iter().filter(|(_, partitions)| !partitions.is_empty()).all(is_kept)
 }
 
 /// It says all there is to say, so it hears all.

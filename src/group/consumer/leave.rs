@@ -56,10 +56,13 @@ impl GroupMachine {
         let were_last =
             gone.iter().any(|member| member.classic.is_none()) && left.iter().all(|member| member.classic.is_some());
         let generation = group.epoch;
-        let records: Vec<_> = gone.iter().flat_map(|member| group.member_tombstones(&member.id)).collect();
+        let records: Vec<_> = gone.iter().map(|member| group.member_tombstones(&member.id)).collect();
         gone.iter().for_each(|member| cancel_timers(turn, group_id, &member.id));
-        records.into_iter().for_each(|record| self.apply(turn, record));
-        if were_last && self.may_downgrade(group_id) {
+        for tombstones in records {
+            tombstones.into_iter().for_each(|record| self.apply(turn, record));
+            turn.may_tear();
+        }
+        if were_last && self.may_downgrade(turn, group_id) {
             self.downgrade(turn, group_id, generation, true);
         } else {
             self.advance_epoch(turn, group_id, true);

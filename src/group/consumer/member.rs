@@ -3,6 +3,7 @@
 use super::LEAVING;
 use super::classic::ClassicMember;
 use crate::group::request::Client;
+use crate::group::weight::{ENTRY_BYTES, MEMBER_BYTES, PARTITION_BYTES};
 use odradek_protocol::messages::ConsumerGroupHeartbeatRequest;
 use odradek_protocol::primitives::Str;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +93,17 @@ impl Member {
             member.client = Client { id: client.id.detached(), host: client.host.detached() };
         }
         member
+    }
+
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        let options = [&self.instance, &self.rack, &self.assignor, &self.regex];
+        let texts = options.into_iter().flatten().chain([&self.id, &self.client.id, &self.client.host]);
+        let topics: usize = self.topics.iter().map(|name| ENTRY_BYTES + name.len()).sum();
+        let held = self.assigned.iter().chain(&self.revoking);
+        let held: usize = held.map(|(_, partitions)| ENTRY_BYTES + partitions.len() * PARTITION_BYTES).sum();
+        let classic = self.classic.as_ref().map_or(0, ClassicMember::bytes);
+        MEMBER_BYTES + texts.map(|text| text.len()).sum::<usize>() + topics + held + classic
     }
 
     /// The regular expression it subscribes by, if it does.

@@ -11,12 +11,11 @@ const MEMBER_EPOCHS_SINCE: i16 = 9;
 
 impl ConsumerGroup {
     pub fn check_commit(&self, commit: &Committer<'_>) -> Result<(), ErrorCode> {
-        let is_nobody = commit.epoch == -1 && commit.member.is_empty() && commit.instance.is_none();
-        if (commit.epoch < 0 && self.members.is_empty()) || (commit.is_transactional && is_nobody) {
+        if commit.epoch < 0 && self.members.is_empty() {
             return Ok(());
         }
         let member = self.members.get(commit.member).ok_or(ErrorCode::UnknownMemberId)?;
-        if commit.version < MEMBER_EPOCHS_SINCE && !commit.is_transactional && member.classic.is_none() {
+        if commit.version < MEMBER_EPOCHS_SINCE && member.classic.is_none() {
             return Err(ErrorCode::UnsupportedVersion);
         }
         // Of an older epoch, each partition decides for itself.

@@ -9,6 +9,8 @@ use uuid::Uuid;
 pub(super) struct Goal<'a> {
     pub epoch: i32,
     pub partitions: &'a Partitions,
+    /// When its subscription changed: the topics it still subscribes to.
+    pub subscribed: Option<&'a BTreeSet<Uuid>>,
     /// What the member says it has, if it says so.
     pub owned: Option<&'a Partitions>,
     /// Nobody has the partition, nor has it to give back.
@@ -19,12 +21,29 @@ impl Goal<'_> {
     /// The member as it is to be now.
     pub fn step(&self, member: &Member) -> Member {
         match member.state {
-            MemberState::Stable if member.epoch == self.epoch => member.clone(),
-            MemberState::UnrevokedPartitions if self.still_has(&member.revoking) => member.clone(),
+            MemberState::Stable if member.epoch == self.epoch => self.subscribed_only(member),
+            MemberState::UnrevokedPartitions if self.still_has(&member.revoking) => self.subscribed_only(member),
             // It has given back what it had to: that was one step.
             MemberState::UnrevokedPartitions => self.next(member, (member.epoch + 1).min(self.epoch.max(member.epoch))),
             MemberState::Stable | MemberState::UnreleasedPartitions => self.next(member, member.epoch),
         }
+    }
+
+    /// Partitions of topics it has left go at once; the epoch stays.
+    fn subscribed_only(&self, member: &Member) -> Member {
+        let Some(subscribed) = self.subscribed else { return member.clone() };
+        let (assigned, left) = split(&member.assigned, |topic, _| subscribed.contains(topic));
+        if left.is_empty() {
+            return member.clone();
+        }
+        let mut revoking = member.revoking.clone();
+        for (topic, partitions) in left {
+            revoking.entry(topic).or_default().extend(partitions);
+        }
+        if self.still_has(&revoking) {
+            return at(member, MemberState::UnrevokedPartitions, member.epoch, assigned, revoking);
+        }
+        Member { previous_epoch: member.epoch, assigned, ..member.clone() }
     }
 
     fn next(&self, member: &Member, epoch: i32) -> Member {

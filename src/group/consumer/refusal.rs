@@ -12,4 +12,9 @@ impl Refusal {
     pub fn new(error: ErrorCode, message: impl Into<String>) -> Self {
         Self { error, message: message.into() }
     }
+
+    /// The coordinator remembers as much as it may.
+    pub fn no_room() -> Self {
+        Self::new(ErrorCode::CoordinatorNotAvailable, "The coordinator has no room.")
+    }
 }

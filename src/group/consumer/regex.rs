@@ -4,7 +4,7 @@
 
 use super::{ConsumerGroup, Refusal, Resolved};
 use crate::coordinator::Moment;
-use crate::group::limits::{REGEX_BYTES_MAX, REGEX_PROGRAM_BYTES_MAX};
+use crate::group::limits::{REGEX_BYTES_MAX, REGEX_PROGRAM_BYTES_MAX, REGEXES_MAX};
 use crate::metadata::Image;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::primitives::Str;
@@ -29,6 +29,15 @@ pub fn compile(expression: &str) -> Result<Regex, Refusal> {
 }
 
 impl ConsumerGroup {
+    /// A member comes with this one.
+    pub(super) fn check_regex(&self, expression: &str) -> Result<(), Refusal> {
+        if !self.regexes.contains_key(expression) && self.regexes.len() >= REGEXES_MAX {
+            let message = format!("The group has {REGEXES_MAX} different regular expressions already.");
+            return Err(Refusal::new(ErrorCode::InvalidRegularExpression, message));
+        }
+        Ok(())
+    }
+
     /// Expressions that members use and whose topics are not known, or not of this metadata; and those nobody uses.
     pub(super) fn look_up(&self, moment: &Moment, image: &Image, is_stale: bool) -> Vec<(Str, Option<Resolved>)> {
         let used: BTreeSet<&Str> = self.members.values().filter_map(|member| member.expression()).collect();

@@ -23,7 +23,18 @@ impl ConsumerGroup {
         self.assigned_ms = value.map_or(0, |value| value.assignment_timestamp);
     }
 
+    /// Changes what there is of a member, and counts what it takes then.
+    fn change(&mut self, member: &Str, change: impl FnOnce(&mut Self)) {
+        let before = self.bytes_of(member);
+        change(self);
+        self.weight.change(before, self.bytes_of(member));
+    }
+
     pub fn replay_target(&mut self, member: &Str, value: Option<&ConsumerGroupTargetAssignmentMemberValue>) {
+        self.change(member, |group| group.take_target(member, value));
+    }
+
+    fn take_target(&mut self, member: &Str, value: Option<&ConsumerGroupTargetAssignmentMemberValue>) {
         match value {
             Some(value) => {
                 let topics = value.topic_partitions.iter();
@@ -38,6 +49,10 @@ impl ConsumerGroup {
     }
 
     pub fn replay_member(&mut self, id: &Str, value: Option<&ConsumerGroupMemberMetadataValue>) {
+        self.change(id, |group| group.take_member(id, value));
+    }
+
+    fn take_member(&mut self, id: &Str, value: Option<&ConsumerGroupMemberMetadataValue>) {
         let Some(value) = value else { return self.remove_member(id) };
         let member = self.members.entry(id.detached()).or_insert_with(|| Member::new(id.detached()));
         if let Some(before) = member.instance.take()
@@ -67,6 +82,10 @@ impl ConsumerGroup {
     }
 
     pub fn replay_current(&mut self, id: &Str, value: Option<&ConsumerGroupCurrentMemberAssignmentValue>) {
+        self.change(id, |group| group.take_current(id, value));
+    }
+
+    fn take_current(&mut self, id: &Str, value: Option<&ConsumerGroupCurrentMemberAssignmentValue>) {
         self.disown(id);
         let Some(value) = value else {
             if let Some(member) = self.members.get_mut(id) {
@@ -96,16 +115,17 @@ impl ConsumerGroup {
     }
 
     pub fn replay_regex(&mut self, expression: &Str, value: Option<&ConsumerGroupRegularExpressionValue>) {
-        match value {
-            Some(value) => {
-                let topics = value.topics.iter().map(Str::detached).collect();
-                let resolved = Resolved { topics, version: value.version, timestamp: value.timestamp };
-                self.regexes.insert(expression.detached(), resolved);
-            }
-            None => {
-                self.regexes.remove(expression);
-            }
-        }
+        let resolved = value.map(|value| Resolved {
+            topics: value.topics.iter().map(Str::detached).collect(),
+            version: value.version,
+            timestamp: value.timestamp,
+        });
+        let after = resolved.as_ref().map_or(0, |resolved| resolved.bytes(expression));
+        let before = match resolved {
+            Some(resolved) => self.regexes.insert(expression.detached(), resolved),
+            None => self.regexes.remove(expression),
+        };
+        self.weight.change(before.map_or(0, |before| before.bytes(expression)), after);
     }
 }
 

@@ -4,14 +4,16 @@ use super::{ConsumerGroup, Member};
 use crate::group::assignor::{Assignor, Candidate, Partitions, Problem};
 use crate::group::record::GroupRecord;
 use crate::metadata::Image;
+use crate::metadata::topics::TopicImage;
 use odradek_protocol::primitives::Str;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl ConsumerGroup {
     pub(super) fn is_target_due(&self, now_ms: i64, interval_ms: i32) -> bool {
         let age = now_ms - self.assigned_ms;
-        self.epoch > self.assignment_epoch && (age < 0 || age >= i64::from(interval_ms))
+        let is_behind = self.epoch > self.assignment_epoch && self.unfit_epoch != Some(self.epoch);
+        is_behind && (age < 0 || age >= i64::from(interval_ms))
     }
 
     /// The assignor most members wish for, else the first that is configured.
@@ -54,6 +56,15 @@ impl ConsumerGroup {
         };
         let members = self.members.values().map(|member| (member.id.clone(), candidate(member))).collect();
         Problem { members, topics }
+    }
+
+    /// The log lost the end of a turn: members went, and the epoch that would have shared out what they had did not come.
+    pub(super) fn was_torn(&self, image: &Image) -> bool {
+        let names = self.subscribed_topics();
+        let topics = names.into_iter().filter_map(|name| image.topics().by_name(name));
+        let wanted: usize = topics.map(TopicImage::partition_count).sum();
+        let given: usize = self.target.values().flat_map(Partitions::values).map(BTreeSet::len).sum();
+        self.epoch == self.assignment_epoch && given < wanted
     }
 
     /// All that nobody else may have now.

@@ -17,7 +17,7 @@ const CUSTOM_ASSIGNOR: &str = "a custom assignor keeps data in its assignments, 
 impl ConsumerGroup {
     /// Its generation goes on as the group epoch.
     pub fn from_classic(group: &ClassicGroup, image: &Image) -> Result<Self, &'static str> {
-        let mut upgraded = Self::new(group.id().clone());
+        let mut upgraded = Self::new(group.id().clone(), group.total());
         upgraded.epoch = group.generation();
         upgraded.assignment_epoch = group.generation();
         let protocol = group.shared_protocol().ok_or(MALFORMED)?;
@@ -67,6 +67,8 @@ impl ConsumerGroup {
             }),
             ..Member::new(member.id.clone())
         };
-        self.members.insert(upgraded.id.clone(), upgraded);
+        let id = upgraded.id.clone();
+        self.members.insert(id.clone(), upgraded);
+        self.weight.change(0, self.bytes_of(&id));
     }
 }

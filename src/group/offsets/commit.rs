@@ -15,6 +15,8 @@ use odradek_protocol::records::group::{OffsetCommitKey, OffsetCommitValue};
 
 /// First version whose committers are told that there is no such group.
 const GROUP_ID_NOT_FOUND_SINCE: i16 = 9;
+/// What the record of a commit takes at least: so many will not fit whatever they say.
+const COMMIT_BYTES_MIN: usize = 64;
 /// `retention_time_ms` that leaves it to the broker.
 const RETENTION_BY_BROKER: i64 = -1;
 
@@ -25,8 +27,13 @@ impl GroupMachine {
         version: i16,
         request: &OffsetCommitRequest,
     ) -> OffsetCommitResponse {
-        if let Err(error) = self.check_commit(version, request) {
+        let checked = self.check_commit(turn, version, request).and_then(|()| self.check_held(request));
+        if let Err(error) = checked {
             return refuse_commits(request, error);
+        }
+        let count: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+        if count * COMMIT_BYTES_MIN > turn.batch_bytes_max {
+            return refuse_commits(request, ErrorCode::UnknownServerError);
         }
         if let Some(Group::Classic(group)) = self.groups.get(&request.group_id)
             && group.counts_commits()
@@ -46,11 +53,16 @@ impl GroupMachine {
         OffsetCommitResponse { topics: topics.collect(), ..Default::default() }
     }
 
-    fn check_commit(&self, version: i16, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
+    fn check_commit(
+        &self,
+        turn: &Turn<'_, Self>,
+        version: i16,
+        request: &OffsetCommitRequest,
+    ) -> Result<(), ErrorCode> {
         let epoch = request.generation_id_or_member_epoch;
         let Some(group) = self.groups.get(&request.group_id) else {
             return match epoch {
-                ..0 if self.is_full() => Err(ErrorCode::CoordinatorNotAvailable),
+                ..0 if self.is_full(turn) => Err(ErrorCode::CoordinatorNotAvailable),
                 ..0 => Ok(()),
                 _ if version >= GROUP_ID_NOT_FOUND_SINCE => Err(ErrorCode::GroupIdNotFound),
                 _ => Err(ErrorCode::IllegalGeneration),
@@ -61,8 +73,18 @@ impl GroupMachine {
             instance: request.group_instance_id.as_deref(),
             epoch,
             version,
-            is_transactional: false,
         })
+    }
+
+    /// One partition that a consumer must not commit to any more fails the whole request.
+    fn check_held(&self, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
+        let Some(Group::Consumer(group)) = self.groups.get(&request.group_id) else { return Ok(()) };
+        let epoch = request.generation_id_or_member_epoch;
+        let named = request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |at| (topic, at)));
+        for (topic, partition) in named {
+            group.check_commit_of(&request.member_id, epoch, (topic.topic_id, partition.partition_index))?;
+        }
+        Ok(())
     }
 
     fn commit(
@@ -77,11 +99,10 @@ impl GroupMachine {
         if is_too_long || metadata.len() > STRING_BYTES_MAX {
             return ErrorCode::OffsetMetadataTooLarge;
         }
-        if let Some(Group::Consumer(group)) = self.groups.get(&request.group_id) {
-            let (epoch, place) = (request.generation_id_or_member_epoch, (topic.topic_id, partition.partition_index));
-            if let Err(error) = group.check_commit_of(&request.member_id, epoch, place) {
-                return error;
-            }
+        // What is there already goes on.
+        let known = || self.offsets.committed(&request.group_id, &topic.name, partition.partition_index);
+        if turn.moment.is_full && known().is_none_or(|known| known.metadata.len() < metadata.len()) {
+            return ErrorCode::CoordinatorNotAvailable;
         }
         let now = turn.moment.wall.0;
         let expire_timestamp = match request.retention_time_ms {

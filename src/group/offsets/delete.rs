@@ -9,6 +9,7 @@ use odradek_protocol::messages::offset_delete_request::OffsetDeleteRequestTopic;
 use odradek_protocol::messages::offset_delete_response::OffsetDeleteResponseTopic;
 use odradek_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 use odradek_protocol::primitives::Str;
+use std::collections::BTreeSet;
 
 impl GroupMachine {
     /// Topics the group consumes keep their offsets.
@@ -40,12 +41,13 @@ impl GroupMachine {
     }
 
     fn delete_topic(&self, turn: &mut Turn<'_, Self>, group: &Str, topic: &OffsetDeleteRequestTopic) {
-        for partition in &topic.partitions {
-            let index = partition.partition_index;
+        let named: BTreeSet<i32> = topic.partitions.iter().map(|partition| partition.partition_index).collect();
+        for index in named {
             let is_there = self.offsets.committed(group, &topic.name, index).is_some()
                 || self.offsets.is_pending(group, &topic.name, index);
             if is_there {
                 turn.record(tombstone(group, &topic.name, index));
+                turn.may_tear();
             }
         }
     }
@@ -57,6 +59,7 @@ impl GroupMachine {
             for topic in deleted {
                 for partition in topics.get(topic).into_iter().flat_map(|partitions| partitions.keys()) {
                     turn.record(tombstone(group, topic, *partition));
+                    turn.may_tear();
                 }
             }
         }

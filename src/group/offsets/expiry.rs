@@ -51,13 +51,17 @@ impl GroupMachine {
                 let is_due = !is_consumed && is_expired(offset, aging, now, retention);
                 if is_due && !self.offsets.is_pending(id, topic, *index) {
                     turn.record(tombstone(id, topic, *index));
+                    turn.may_tear();
                 } else {
                     is_bare = false;
                 }
             }
         }
         if is_bare && group.check_delete().is_ok() && !group.expects_members() {
-            group.tombstones(id).into_iter().for_each(|record| turn.record(record));
+            for record in group.tombstones(id) {
+                turn.record(record);
+                turn.may_tear();
+            }
         }
     }
 }

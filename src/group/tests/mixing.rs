@@ -46,6 +46,8 @@ struct World {
     partitions: i32,
     clients: Vec<Client>,
     epochs: (i32, i32),
+    /// Generation or epoch of the group, while it has members.
+    version: Option<i32>,
 }
 
 impl World {
@@ -60,7 +62,7 @@ impl World {
             heard_ms: 0,
         };
         let clients = (0..CLIENTS).map(client).collect();
-        Self { seed, stage: Stage::new(""), partitions: 3, clients, epochs: (0, 0) }
+        Self { seed, stage: Stage::new(""), partitions: 3, clients, epochs: (0, 0), version: None }
     }
 
     fn act(&mut self, command: &str) {
@@ -76,6 +78,10 @@ impl World {
         let grows = now == (0, 0) || (now.0 >= self.epochs.0 && now.1 >= self.epochs.1);
         assert!(grows, "seed {}: epochs went from {:?} to {now:?}", self.seed, self.epochs);
         self.epochs = now;
+        let version = self.stage.version();
+        let goes_on = self.version.zip(version).is_none_or(|(before, now)| now >= before);
+        assert!(goes_on, "seed {}: a group with members went from {:?} to {version:?}", self.seed, self.version);
+        self.version = version;
     }
 
     fn step(&mut self, at: usize) {
@@ -186,6 +192,8 @@ impl World {
             }
             3 => self.act(&format!("wait {}", 1000 * dice.below(30))),
             4 => {
+                // A generation is recorded with its assignment: one that has none yet begins again.
+                self.version = None;
                 self.act("restart");
                 for client in self.clients.iter_mut().filter(|client| client.is_classic) {
                     if matches!(client.phase, Phase::Joining | Phase::Syncing) {

@@ -1,5 +1,6 @@
 //! JoinGroup of a classic member: answered at once, with the generation that its member epoch is.
 
+use super::super::admission::Admitted;
 use super::super::members::Sender;
 use super::super::{ConsumerGroup, Member};
 use super::ClassicMember;
@@ -25,56 +26,60 @@ impl GroupMachine {
     ) -> JoinGroupResponse {
         let is_unnamed = request.member_id.is_empty();
         let id = if is_unnamed { Str::from(turn.uuid().to_string()) } else { request.member_id.detached() };
-        let checked = self.check_classic_join(request, &id);
-        let (sender, subscription) = match checked {
+        let checked = self.check_classic_join(turn, client, request, &id);
+        let (admitted, subscription) = match checked {
             Ok(_) if is_unnamed && version >= MEMBER_ID_REQUIRED_SINCE && request.group_instance_id.is_none() => {
                 return refused(id, ErrorCode::MemberIdRequired);
             }
             Ok(checked) => checked,
             Err(error) => return refused(Str::EMPTY, error),
         };
-        self.admit_classic(turn, sender, client, request, &subscription)
+        self.admit_classic(turn, admitted, client, request, &subscription)
     }
 
     /// Everything that can be refused is, before anything changes.
     fn check_classic_join(
         &self,
+        turn: &Turn<'_, Self>,
+        client: &Client,
         request: &JoinGroupRequest,
         id: &Str,
-    ) -> Result<(Sender, ConsumerProtocolSubscription), ErrorCode> {
+    ) -> Result<(Admitted, ConsumerProtocolSubscription), ErrorCode> {
         if Migration::of(self.config()).is_disabled() {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
         let group = self.consumer(&request.group_id).ok_or(ErrorCode::UnknownMemberId)?;
         let size_max = self.config().groups.group_consumer_max_size;
         group.check_room(id, size_max).map_err(|refusal| refusal.error)?;
-        let offered = protocols(&request.protocols);
-        if !group.supports(&request.protocol_type, &offered) {
+        let offered = &request.protocols;
+        if !group.supports(&request.protocol_type, offered) {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
-        let sender = group.classic_sender(request, id)?;
+        let admitted = group.admitted(group.classic_sender(request, id)?);
         let first = offered.first().ok_or(ErrorCode::InconsistentGroupProtocol)?;
         let subscription = embedded::subscription(&first.metadata).ok_or(ErrorCode::UnknownServerError)?;
-        Ok((sender, subscription))
+        let joined = admitted.member.joined(client, request, &subscription);
+        admitted.check(turn, group, &joined).map_err(|refusal| refusal.error)?;
+        Ok((admitted, subscription))
     }
 
     fn admit_classic(
         &mut self,
         turn: &mut Turn<'_, Self>,
-        sender: Sender,
+        admitted: Admitted,
         client: &Client,
         request: &JoinGroupRequest,
         subscription: &ConsumerProtocolSubscription,
     ) -> JoinGroupResponse {
         let group_id = request.group_id.detached();
         let group = self.consumer(&group_id).expect("it was checked");
-        let (generation, was_last) = (group.epoch, group.would_lose_its_last_consumer(&sender));
-        let before = self.admit(turn, &group_id, sender);
+        let (generation, was_last) = (group.epoch, group.would_lose_its_last_consumer(admitted.replaced.as_ref()));
+        let before = self.admit(turn, &group_id, admitted);
         let joined = before.joined(client, request, subscription);
         let subscribed = self.update_member(turn, &group_id, &joined);
         self.advance_epoch(turn, &group_id, subscribed);
         turn.cancel(&Timer::member_join(&group_id, &joined.id));
-        let downgrades = was_last && self.may_downgrade(&group_id);
+        let downgrades = was_last && self.may_downgrade(turn, &group_id);
         let is_stale = self.consumer(&group_id).is_some_and(|group| group.epoch > group.assignment_epoch);
         let owned = subscription.owned_partitions.iter().map(|owned| (&owned.topic, owned.partitions.as_slice()));
         let owned = embedded::by_id(owned, &self.scene().image);
@@ -82,7 +87,7 @@ impl GroupMachine {
             joined
         } else {
             self.advance_target(turn, &group_id);
-            self.advance_member(turn, &group_id, &joined.id, Some(&owned))
+            self.advance_member(turn, &group_id, &joined.id, (subscribed, Some(&owned)))
         };
         if downgrades {
             self.downgrade(turn, &group_id, generation, is_stale);
@@ -112,8 +117,8 @@ impl ConsumerGroup {
     }
 
     /// Whom it replaces is the only one who does not speak the classic protocol.
-    fn would_lose_its_last_consumer(&self, sender: &Sender) -> bool {
-        let Sender::Replaces { before, .. } = sender else { return false };
+    fn would_lose_its_last_consumer(&self, replaced: Option<&Str>) -> bool {
+        let Some(before) = replaced else { return false };
         self.members.values().all(|member| member.classic.is_none() == (member.id == *before))
     }
 }

@@ -2,11 +2,11 @@
 
 use super::super::ConsumerGroup;
 use crate::coordinator::Turn;
+use crate::group::classic::leave::told;
 use crate::group::machine::GroupMachine;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::LeaveGroupResponse;
 use odradek_protocol::messages::leave_group_request::MemberIdentity;
-use odradek_protocol::messages::leave_group_response::MemberResponse;
 use odradek_protocol::primitives::Str;
 use std::collections::BTreeSet;
 
@@ -23,12 +23,7 @@ impl GroupMachine {
             let found = group.leaver_of(identity);
             let error = found.as_ref().err().copied().unwrap_or(ErrorCode::None);
             gone.extend(found);
-            MemberResponse {
-                member_id: identity.member_id.clone(),
-                group_instance_id: identity.group_instance_id.clone(),
-                error_code: error.code(),
-                ..Default::default()
-            }
+            told(identity, error)
         });
         let members = members.collect();
         self.remove_consumer_members(turn, &group_id.detached(), &gone);

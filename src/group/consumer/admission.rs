@@ -1,0 +1,61 @@
+//! A member as it comes into a consumer group: what of it has to be recorded first, and whether there is room for it.
+
+use super::members::Sender;
+use super::{ConsumerGroup, JOINING, Member, Refusal};
+use crate::coordinator::Turn;
+use crate::group::machine::GroupMachine;
+use crate::group::record::GroupRecord;
+use odradek_protocol::error::ErrorCode;
+use odradek_protocol::primitives::Str;
+
+pub(super) struct Admitted {
+    /// As it was before what it says now.
+    pub member: Member,
+    /// Whose place it takes.
+    pub replaced: Option<Str>,
+    /// How it takes it: they come into the log together.
+    pub records: Vec<GroupRecord>,
+    /// What the group held of it so far, in bytes.
+    held: usize,
+}
+
+impl Admitted {
+    pub fn new(id: Str) -> Self {
+        Self { member: Member::new(id), replaced: None, records: Vec::new(), held: 0 }
+    }
+
+    /// `updated`: the member with what it says now.
+    pub fn check(&self, turn: &Turn<'_, GroupMachine>, group: &ConsumerGroup, updated: &Member) -> Result<(), Refusal> {
+        if turn.moment.is_full && updated.bytes() > self.held {
+            return Err(Refusal::no_room());
+        }
+        if !turn.fits(&self.records) || !turn.fits([&group.member_record(updated)]) {
+            let message = "What the group would remember of the member does not fit into a record.";
+            return Err(Refusal::new(ErrorCode::UnknownServerError, message));
+        }
+        Ok(())
+    }
+}
+
+impl ConsumerGroup {
+    pub(super) fn admitted(&self, sender: Sender) -> Admitted {
+        match sender {
+            Sender::Known(id) => {
+                let member = self.members[&id].clone();
+                let held = member.bytes();
+                Admitted { member, replaced: None, records: Vec::new(), held }
+            }
+            Sender::New(id) => Admitted::new(id),
+            Sender::Replaces { before, id } => {
+                let old = &self.members[&before];
+                let member = Member { id: id.clone(), epoch: JOINING, previous_epoch: JOINING, ..old.clone() };
+                let mut records = Vec::from(self.member_tombstones(&before));
+                records.push(self.member_record(&member));
+                records.push(self.target_record(&id, &self.target_or_nothing(&before)));
+                records.push(self.current_record(&member));
+                let held = old.bytes() + id.len();
+                Admitted { member, replaced: Some(before), records, held }
+            }
+        }
+    }
+}
