@@ -91,6 +91,18 @@ pub const MOVE_PAUSE: Duration = Duration::from_millis(1);
 /// A move that the controller did not take is tried again after this long.
 pub const MOVE_RETRY: Duration = Duration::from_secs(1);
 
+/// As long as the controller takes it not, tries come less and less often, down to this.
+pub const MOVE_RETRY_MAX: Duration = Duration::from_mins(1);
+
+/// What failed for want of descriptors or memory is tried again after this long.
+pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often a log is tried to be opened when they are missing.
+pub const SHORTAGE_TRIES: usize = 10;
+
+/// How often that is said.
+pub const SHORTAGE_SAID_EVERY: Duration = Duration::from_secs(10);
+
 /// How long a shard waits when partitions that failed keep a journal from getting space.
 pub const RELIEF_PAUSE: Duration = Duration::from_secs(1);
 

@@ -77,7 +77,8 @@ pub enum News {
     /// A read, write or sync failed there. On this shard the directory is offline already.
     LogDirFailed { log_dir: LogDirIndex, cause: String },
     /// The controller is to record that the partition lies there; [`Request::Assigned`] is waited for.
-    Assign { partition: TopicPartition, log_dir: LogDirIndex },
+    /// `log_start` must be durable there before.
+    Assign { partition: TopicPartition, topic: Arc<str>, log_dir: LogDirIndex, log_start: Offset },
     /// It lies there now.
     Moved { partition: TopicPartition, topic: Arc<str>, log_dir: LogDirIndex },
 }

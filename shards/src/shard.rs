@@ -17,6 +17,7 @@ mod read;
 mod responder;
 mod restore;
 mod retention;
+mod shortage;
 mod shutdown;
 mod sweep;
 mod tails;
@@ -42,6 +43,7 @@ use journals::{Journaling, Member};
 use moves::Moves;
 use news::NewsDesk;
 use responder::Responder;
+use shortage::Shortages;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
@@ -138,6 +140,7 @@ pub struct Shard {
     /// Partitions that are not served, in log directories that are: those must not be marked clean.
     unsound: RefCell<BTreeMap<TopicPartition, PartitionCheckpoint>>,
     news: NewsDesk,
+    shortages: Shortages,
     moves: Moves,
     myself: Weak<Self>,
 }
@@ -169,6 +172,7 @@ impl Shard {
             failed_dirs: RefCell::default(),
             unsound: RefCell::default(),
             news: NewsDesk::default(),
+            shortages: Shortages::default(),
             moves: Moves::default(),
             myself: myself.clone(),
             settings,

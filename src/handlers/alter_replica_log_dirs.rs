@@ -64,6 +64,10 @@ fn part(
     partition: PartitionIndex,
 ) -> Result<MovePart, ErrorCode> {
     let row = log_dirs.by_path(path).ok_or(ErrorCode::LogDirNotFound)?;
+    if !image.features().records_directories() {
+        // A move ends with the controller's word, which there would be none.
+        return Err(ErrorCode::UnsupportedVersion);
+    }
     let to = row.index.filter(|_| row.is_online()).ok_or(ErrorCode::KafkaStorageError)?;
     let topic = image.topics().by_name(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     topic.partition(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;

@@ -4,7 +4,8 @@
 //! ```text
 //!  copy   B/t-0.<hash>-future grows behind A/t-0
 //!  hold   appends wait; the copy takes the rest, is synced and closed in order
-//!  tell   the controller records that the partition lies in B: from here on the copy is the partition
+//!  tell   B's checkpoint file has the log start; the controller records that the partition lies in B: from here on the copy
+//!         is the partition
 //!  swap   B/t-0.<hash>-future becomes B/t-0, durably; it is opened and served, appends go on; A/t-0 becomes -delete
 //! ```
 //! A start finds by the controller's word which of both is right, and both are complete as long as appends wait. So nothing
@@ -14,7 +15,7 @@
 use super::Shard;
 use super::change::{Slot, unique};
 use crate::error::{MoveError, Unavailable};
-use crate::limits::{MOVE_CHUNK_BYTES, MOVE_PAUSE, MOVE_RETRY, TAIL_SHARE};
+use crate::limits::{MOVE_CHUNK_BYTES, MOVE_PAUSE, MOVE_RETRY, MOVE_RETRY_MAX, SHORTAGE_PAUSE, TAIL_SHARE};
 use crate::log::{self, Log, OpenError, Opening, ReadPlan, StorageError, names, partition_metadata};
 use crate::message::{FutureDescription, LogDirIndex, MovePart, News};
 use crate::partition::driver::{Home, Replica};
@@ -206,6 +207,7 @@ struct Mover {
 impl Mover {
     async fn run(self) {
         let partition = self.replica.home().partition;
+        let mut patience = MOVE_RETRY;
         loop {
             let mut holds = false;
             let interruption = match self.try_once(&mut holds).await {
@@ -216,6 +218,10 @@ impl Mover {
                 self.replica.release(&self.shard.host());
             }
             match interruption {
+                Interruption::Copy(error) | Interruption::Original(error) if error.is_shortage() => {
+                    self.shard.say_short(&self.replica.home().directory, &error);
+                    runtime::sleep(MOVE_RETRY).await;
+                }
                 Interruption::Over => break self.leave().await,
                 Interruption::Copy(error) => break self.fail(self.moving.to, &error),
                 Interruption::Original(error) => break self.fail(self.replica.home().log_dir, &error),
@@ -223,7 +229,10 @@ impl Mover {
                     self.discard().await;
                     runtime::sleep(MOVE_RETRY).await;
                 }
-                Interruption::Refused => runtime::sleep(MOVE_RETRY).await,
+                Interruption::Refused => {
+                    runtime::sleep(patience).await;
+                    patience = (patience * 2).min(MOVE_RETRY_MAX);
+                }
             }
         }
         self.shard.moves.remove(partition, &self.moving);
@@ -349,8 +358,9 @@ impl Mover {
         self.moving.stage.set(Stage::Committing);
         let (sender, told) = oneshot();
         *self.moving.told.borrow_mut() = Some(sender);
-        let partition = self.replica.home().partition;
-        self.shard.news.tell(News::Assign { partition, log_dir: self.moving.to });
+        let Home { partition, topic, .. } = self.replica.home().clone();
+        let log_start = { self.replica.log().start_offset() };
+        self.shard.news.tell(News::Assign { partition, topic, log_dir: self.moving.to, log_start });
         match told.await {
             Ok(true) => Ok(()),
             Ok(false) => {
@@ -418,6 +428,18 @@ impl Mover {
         let name = &self.replica.home().directory;
         self.parent.rename(&self.moving.name, name).await.map_err(of_copy)?;
         self.parent.sync().await.map_err(of_copy)?;
+        loop {
+            match self.open_promoted(name).await {
+                Err(Interruption::Copy(error)) if error.is_shortage() && !self.shard.stopping.get() => {
+                    self.shard.say_short(name, &error);
+                    runtime::sleep(SHORTAGE_PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_promoted(&self, name: &str) -> Result<Log, Interruption> {
         let dir = self.parent.open_dir(name).await.map_err(of_copy)?;
         let start = { self.replica.log().start_offset() };
         self.open_log(dir, true, start).await

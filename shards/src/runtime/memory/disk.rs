@@ -32,6 +32,7 @@ pub(super) struct State {
     pub(super) in_flight: Vec<Flight>,
     space: Option<u64>,
     failing: Vec<(Operation, u64)>,
+    exhausted: bool,
     cut_at: Option<u64>,
     done: [u64; 4],
     last_flight: u64,
@@ -56,6 +57,7 @@ impl Disk {
             in_flight: Vec::new(),
             space: None,
             failing: Vec::new(),
+            exhausted: false,
             cut_at: None,
             done: [0; 4],
             last_flight: 0,
@@ -76,6 +78,11 @@ impl Disk {
     /// Writes and allocations that would make the files longer than `bytes` in all fail with ENOSPC.
     pub fn limit_space(&self, bytes: Option<u64>) {
         self.state().space = bytes;
+    }
+
+    /// As long as it is exhausted, whatever opens a file or directory fails with EMFILE, and the disk is as it was.
+    pub fn exhaust_descriptors(&self, exhausted: bool) {
+        self.state().exhausted = exhausted;
     }
 
     /// How many such operations were started, failed ones included.
@@ -148,6 +155,14 @@ impl State {
         }
     }
 
+    /// As [`State::begin`], of what needs a descriptor.
+    pub(super) fn begin_opening(&mut self, life: u64) -> io::Result<()> {
+        match self.exhausted {
+            true => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+            false => self.begin(Operation::Change, life),
+        }
+    }
+
     pub(super) fn check_life(&self, life: u64) -> io::Result<()> {
         if life == self.life { Ok(()) } else { Err(powerless()) }
     }
@@ -213,6 +228,7 @@ impl State {
     fn process_kill(&mut self) {
         self.life += 1;
         self.failing.clear();
+        self.exhausted = false;
         self.cut_at = None;
         for node in &mut self.nodes {
             if let Node::File(file) = node {

@@ -88,7 +88,7 @@ impl World {
             let news = shard.submit_local(Request::News).await;
             pause(2_000).await;
             match news {
-                Reply::News(News::Assign { partition, log_dir }) if self.life.get() == life => {
+                Reply::News(News::Assign { partition, log_dir, .. }) if self.life.get() == life => {
                     let is_recorded = self.takes_assignments.get();
                     if is_recorded {
                         self.recorded.set(log_dir.0);
