@@ -72,6 +72,8 @@ pub struct Replica {
     ios: Notify,
     /// In the list that its host's sweep walks.
     pub listed: Cell<bool>,
+    /// In the list of those that are to be flushed at some time.
+    pub flush_listed: Cell<bool>,
     /// In the line of a journal.
     pub in_line: Cell<bool>,
     /// Unwritten bytes that its host has counted.
@@ -101,6 +103,7 @@ impl Replica {
             writing_through: Cell::default(),
             ios: Notify::new(),
             listed: Cell::new(false),
+            flush_listed: Cell::new(false),
             in_line: Cell::new(false),
             unwritten: Cell::new(0),
             held: RefCell::default(),

@@ -67,6 +67,7 @@ impl Host for Shard {
         self.charge_tail(replica.home().partition, bytes);
         self.count_unwritten(replica);
         self.list_for_sweep(replica);
+        self.flush_later(replica);
     }
 
     fn commit(&self, replica: &Rc<Replica>) {

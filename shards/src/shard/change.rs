@@ -81,7 +81,9 @@ impl Shard {
         match change {
             PartitionChange::Open(open) => self.open(open).await,
             PartitionChange::Reconfigure { partition, config } => {
-                self.known(*partition)?.log_mut().reconfigure(config.clone());
+                let replica = self.known(*partition)?;
+                replica.log_mut().reconfigure(config.clone());
+                self.flush_anew(&replica);
                 Ok(())
             }
             PartitionChange::LeaderEpoch { partition, epoch } => {
