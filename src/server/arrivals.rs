@@ -85,12 +85,18 @@ impl Arrivals {
 mod tests {
     use super::*;
     use odradek_shards::runtime::simulation::simulate;
-    use odradek_shards::runtime::{spawn, yield_now};
+    use odradek_shards::runtime::{sleep, spawn};
     use odradek_shards::types::{PartitionIndex, TopicId};
+    use std::time::Duration;
     use uuid::Uuid;
 
     const PARTITION: TopicPartition =
         TopicPartition { topic: TopicId(Uuid::from_u128(7)), partition: PartitionIndex(3) };
+
+    /// Every task has had its turn.
+    async fn settled() {
+        sleep(Duration::from_millis(1)).await;
+    }
 
     fn told(log_dir: u16) -> PartitionCheckpoint {
         PartitionCheckpoint {
@@ -118,15 +124,15 @@ mod tests {
                 expecting.expect(PARTITION, arrival(5)).await;
                 is_done.set(true);
             });
-            yield_now().await;
+            settled().await;
             // A round that had asked the shards before.
             arrivals.written();
-            yield_now().await;
+            settled().await;
             assert!(!done.get());
             let rows = arrivals.complete(&[told(0)]);
             assert_eq!((rows.len(), rows[0].log_dir, rows[0].log_start), (1, 1, Offset(5)));
             arrivals.written();
-            yield_now().await;
+            settled().await;
             assert!(done.get());
             assert_eq!(arrivals.complete(&[told(0)]).len(), 1, "it stays until the partition is there");
             assert!(arrivals.complete(&[told(1)]).is_empty() && arrivals.complete(&[told(0)]).is_empty());
@@ -148,7 +154,7 @@ mod tests {
             let arrivals = Arrivals::new();
             let expecting = arrivals.clone();
             spawn(async move { expecting.expect(PARTITION, arrival(5)).await });
-            yield_now().await;
+            settled().await;
             assert!(arrivals.complete(&[]).is_empty());
             arrivals.written();
         });
