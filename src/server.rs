@@ -6,6 +6,7 @@
 //! stop:  connections -> partitions closed -> metadata log closed -> checkpoints -> directories marked clean
 //! ```
 
+mod arrivals;
 mod assignments;
 mod broker;
 mod checkpoints;

@@ -33,9 +33,12 @@ impl Codec {
             }
             Self::Snappy => deflate_snappy(plain),
             Self::Lz4 => {
-                let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+                let mut settings = lz4::EncoderBuilder::new();
+                settings.block_size(lz4::BlockSize::Max64KB).block_mode(lz4::BlockMode::Independent);
+                let mut encoder = settings.checksum(lz4::ContentChecksum::NoChecksum).build(Vec::new())?;
                 encoder.write_all(plain)?;
-                encoder.finish().map_err(io::Error::other)
+                let (packed, ended) = encoder.finish();
+                ended.map(|()| packed)
             }
             Self::Zstd => zstd::encode_all(plain, zstd::DEFAULT_COMPRESSION_LEVEL),
         }
@@ -47,7 +50,7 @@ impl Codec {
             Self::None => return Ok(packed.clone()),
             Self::Gzip => drop(flate2::read::MultiGzDecoder::new(&packed[..]).read_to_end(&mut plain)?),
             Self::Snappy => inflate_snappy(packed.clone(), &mut plain)?,
-            Self::Lz4 => drop(lz4_flex::frame::FrameDecoder::new(&packed[..]).read_to_end(&mut plain)?),
+            Self::Lz4 => drop(lz4::Decoder::new(&packed[..])?.read_to_end(&mut plain)?),
             Self::Zstd => plain = zstd::decode_all(&packed[..])?,
         }
         Ok(plain.into())

@@ -75,6 +75,9 @@ pub enum ChangeError {
     /// The disk refused: the whole log directory is offline from now on; the text says why.
     #[error("{0}")]
     LogDir(String),
+    /// Descriptors or memory of the process ran out; the disk is not to blame, and the text says what to raise.
+    #[error("{0}")]
+    Shortage(String),
     /// The log cannot be opened or its directory not renamed; the text says what to look at.
     #[error("{0}")]
     Storage(String),

@@ -97,6 +97,18 @@ pub const MOVE_PAUSE: Duration = Duration::from_millis(1);
 /// A move that the controller did not take is tried again after this long.
 pub const MOVE_RETRY: Duration = Duration::from_secs(1);
 
+/// As long as the controller takes it not, tries come less and less often, down to this.
+pub const MOVE_RETRY_MAX: Duration = Duration::from_mins(1);
+
+/// What failed for want of descriptors or memory is tried again after this long.
+pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often a log is tried to be opened when they are missing.
+pub const SHORTAGE_TRIES: usize = 10;
+
+/// How often that is said.
+pub const SHORTAGE_SAID_EVERY: Duration = Duration::from_secs(10);
+
 /// How long a shard waits when partitions that failed keep a journal from getting space.
 pub const RELIEF_PAUSE: Duration = Duration::from_secs(1);
 
@@ -112,6 +124,9 @@ pub const REMOVAL_PAUSE: Duration = Duration::from_millis(5);
 /// A cleaned segment takes the place of others within a few of these.
 pub const REPLACEMENT_POLL: Duration = Duration::from_millis(1);
 
+/// How often a search by time is made when segments go under it; then the client asks again.
+pub const SEARCHES_MAX: usize = 1_000;
+
 /// A log that could not be cleaned is tried again after this long, then after twice as long, up to the last.
 pub const QUARANTINE_MIN: Duration = Duration::from_mins(1);
 pub const QUARANTINE_MAX: Duration = Duration::from_hours(1);
@@ -124,6 +139,12 @@ pub const RETENTION_FIRST_CHECK: Duration = Duration::from_secs(30);
 
 /// Lets requests pass between two partitions that lose segments.
 pub const RETENTION_PAUSE: Duration = Duration::from_millis(10);
+
+/// The first round of scrubbing begins no later after a start.
+pub const SCRUB_FIRST: Duration = Duration::from_mins(10);
+
+/// Logs that are flushed at once because `flush.ms` have passed.
+pub const TIMED_FLUSHES_AT_ONCE: usize = 4;
 
 /// Partitions looked at before others have their turn.
 pub const RETENTION_YIELD: usize = 64;

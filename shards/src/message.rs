@@ -33,6 +33,8 @@ pub enum Request {
     Checkpoint,
     /// How its logs are compacted from now on.
     Cleaner(CleanerSettings),
+    /// Bytes per second that moves between log directories may copy from now on.
+    MoveRate(f64),
     /// Answered when there is something to tell the broker; asked again after each answer.
     News,
     /// To another log directory, in the background; to the one where it lies, if it is on its way elsewhere.
@@ -62,6 +64,7 @@ pub enum Reply {
     Change(Vec<Result<(), ChangeError>>),
     Checkpoint(Vec<PartitionCheckpoint>),
     Cleaner,
+    MoveRate,
     News(News),
     Move(Vec<Result<(), MoveError>>),
     Assigned,
@@ -77,7 +80,8 @@ pub enum News {
     /// A read, write or sync failed there. On this shard the directory is offline already.
     LogDirFailed { log_dir: LogDirIndex, cause: String },
     /// The controller is to record that the partition lies there; [`Request::Assigned`] is waited for.
-    Assign { partition: TopicPartition, log_dir: LogDirIndex },
+    /// `log_start` must be durable there before.
+    Assign { partition: TopicPartition, topic: Arc<str>, log_dir: LogDirIndex, log_start: Offset },
     /// It lies there now.
     Moved { partition: TopicPartition, topic: Arc<str>, log_dir: LogDirIndex },
 }

@@ -8,6 +8,7 @@ mod appends;
 mod change;
 mod cleaner;
 mod deadlines;
+mod flushes;
 mod journals;
 mod lookup;
 mod moves;
@@ -18,6 +19,8 @@ mod read;
 mod responder;
 mod restore;
 mod retention;
+mod scrub;
+mod shortage;
 mod shutdown;
 mod sweep;
 mod tails;
@@ -38,11 +41,15 @@ use crate::types::{ShardId, TopicPartition};
 use appends::Appends;
 use change::{Recovery, Slot};
 use cleaner::Cleaner;
+use flushes::Flushes;
 use futures_util::future::{Either, select};
 use journals::{Journaling, Member};
 use moves::Moves;
 use news::NewsDesk;
 use responder::Responder;
+use scrub::Scrubber;
+pub use scrub::{ScrubCounts, ScrubSettings};
+use shortage::Shortages;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, DefaultHasher};
@@ -67,6 +74,9 @@ pub struct Settings {
     /// How often segments whose time has come are looked for.
     pub retention_check: Duration,
     pub cleaner: CleanerSettings,
+    pub scrub: ScrubSettings,
+    /// Bytes per second that partitions on their way to another log directory may read.
+    pub move_rate: f64,
     /// Of its journal in each log directory.
     pub journal: journal::Settings,
     /// Of its notes beside each journal.
@@ -98,6 +108,8 @@ impl Settings {
             request_bytes_max: limits::REQUEST_BYTES_MAX_DEFAULT,
             retention_check: limits::RETENTION_CHECK_DEFAULT,
             cleaner: CleanerSettings::default(),
+            scrub: ScrubSettings::default(),
+            move_rate: f64::MAX,
             journal: journal::Settings::default(),
             notes: journal::Settings::new(journal::NOTES_BYTES_DEFAULT),
             noted_batch_bytes: limits::NOTED_BATCH_BYTES,
@@ -136,6 +148,8 @@ pub struct Shard {
     /// Replicas whose files may have to be trimmed; the sweep runs while there are any.
     unswept: RefCell<Vec<Rc<Replica>>>,
     cleaner: Cleaner,
+    scrubber: Scrubber,
+    flushes: Flushes,
     changes: RefCell<VecDeque<(Vec<PartitionChange>, Responder)>>,
     changing: Cell<bool>,
     recovery: Recovery,
@@ -148,12 +162,13 @@ pub struct Shard {
     /// Partitions that are not served, in log directories that are: those must not be marked clean.
     unsound: RefCell<BTreeMap<TopicPartition, PartitionCheckpoint>>,
     news: NewsDesk,
+    shortages: Shortages,
     moves: Moves,
     myself: Weak<Self>,
 }
 
 impl Shard {
-    /// Must be called on the shard itself: it starts the tasks of the deadlines, of retention and of compaction.
+    /// Must be called on the shard itself: it starts the tasks that go on as long as it runs.
     pub fn new(settings: Settings) -> Rc<Self> {
         let shard = Rc::new_cyclic(|myself| Self {
             slots: RefCell::default(),
@@ -169,6 +184,8 @@ impl Shard {
             open_files: OpenFiles::new(settings.open_files_max),
             unswept: RefCell::default(),
             cleaner: Cleaner::new(settings.cleaner),
+            scrubber: Scrubber::new(settings.scrub),
+            flushes: Flushes::default(),
             changes: RefCell::default(),
             changing: Cell::new(false),
             recovery: Recovery::default(),
@@ -179,13 +196,16 @@ impl Shard {
             failed_dirs: RefCell::default(),
             unsound: RefCell::default(),
             news: NewsDesk::default(),
-            moves: Moves::default(),
+            shortages: Shortages::default(),
+            moves: Moves::new(settings.move_rate),
             myself: myself.clone(),
             settings,
         });
         runtime::spawn(deadlines::run(shard.clone()));
         runtime::spawn_in(Class::Background, retention::run(shard.clone()));
         runtime::spawn_in(Class::Background, cleaner::run(shard.clone()));
+        runtime::spawn_in(Class::Background, scrub::run(shard.clone()));
+        runtime::spawn_in(Class::Background, flushes::run(shard.clone()));
         shard
     }
 
@@ -233,6 +253,10 @@ impl Shard {
             Request::Cleaner(settings) => {
                 self.cleaner.reconfigure(settings);
                 responder.reply(Reply::Cleaner);
+            }
+            Request::MoveRate(bytes_per_second) => {
+                self.moves.set_rate(bytes_per_second);
+                responder.reply(Reply::MoveRate);
             }
             Request::News => self.news.wanted(responder),
             Request::Move(parts) => {

@@ -6,13 +6,14 @@ use super::groups::{
     StorageConfig, TopicsConfig, TransactionsConfig, read,
 };
 use super::listeners::{self, Endpoint, Listener};
+use super::log_config::EVERY_LOG_DIR;
 use super::notice::Notice;
 use super::properties::Properties;
 use super::settings::Settings;
 use super::topic::{self, TopicConfig};
 use odradek_shards::types::NodeId;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the process was told, ready to use. Cheap to share, never changed in place: a dynamic change makes another one.
@@ -87,6 +88,7 @@ impl BrokerConfig {
             settings,
         };
         config.check_sizes()?;
+        config.check_cordoned()?;
         Ok((config, notices))
     }
 
@@ -131,6 +133,18 @@ impl BrokerConfig {
             return Err(self.settings.conflict("max.connections.per.ip", why));
         }
         Ok(())
+    }
+
+    fn check_cordoned(&self) -> Result<(), ConfigError> {
+        let cordoned = &self.storage.cordoned_log_dirs;
+        let is_known = |name: &str| name == EVERY_LOG_DIR || self.log_dirs.iter().any(|dir| dir == Path::new(name));
+        match cordoned.iter().find(|name| !is_known(name)) {
+            Some(other) => Err(self.settings.conflict("cordoned.log.dirs", format!("{other} is none of log.dirs"))),
+            None if cordoned.len() > 1 && cordoned.iter().any(|name| name == EVERY_LOG_DIR) => {
+                Err(self.settings.conflict("cordoned.log.dirs", "with * it must not name others"))
+            }
+            None => Ok(()),
+        }
     }
 }
 

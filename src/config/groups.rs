@@ -95,6 +95,8 @@ groups! {
         odradek_request_memory_bytes: u64,
         odradek_group_memory_bytes: u64,
         odradek_journal_bytes: u64,
+        odradek_scrub_interval_ms: u64,
+        odradek_scrub_io_max_bytes_per_second: u64,
     }
     /// Sockets and connections. A buffer of -1 leaves the kernel's own size.
     NetworkConfig {
@@ -125,6 +127,7 @@ groups! {
         log_flush_start_offset_checkpoint_interval_ms: i64,
         replica_high_watermark_checkpoint_interval_ms: i64,
         log_dir_failure_timeout_ms: i64,
+        cordoned_log_dirs: Vec<String>,
         producer_id_expiration_ms: i64,
         producer_id_expiration_check_interval_ms: i64,
     }

@@ -5,7 +5,11 @@ use super::topic::{self, TopicConfig};
 use odradek_shards::log::{CleanupPolicy, Durability, LogConfig};
 use odradek_shards::message::CleanerSettings;
 use odradek_shards::record::{Codec, Compression, TimestampType};
+use odradek_shards::shard::ScrubSettings;
+use std::path::Path;
 use std::time::Duration;
+
+pub(super) const EVERY_LOG_DIR: &str = "*";
 
 impl TopicConfig {
     /// The engine's view; with `broker` for what is the same for all topics.
@@ -50,6 +54,21 @@ impl BrokerConfig {
             load_factor: config.log_cleaner_io_buffer_load_factor,
             bytes_per_second: config.log_cleaner_io_max_bytes_per_second / shards as f64,
         }
+    }
+}
+
+impl BrokerConfig {
+    /// One shard's part of what scrubbing may use.
+    pub fn scrub_settings(&self) -> ScrubSettings {
+        let bytes_per_second = self.engine.odradek_scrub_io_max_bytes_per_second as f64 / self.num_shards as f64;
+        ScrubSettings { interval: Duration::from_millis(self.engine.odradek_scrub_interval_ms), bytes_per_second }
+    }
+
+    /// `cordoned.log.dirs` has it, or has `*` (KIP-1066).
+    pub fn is_cordoned(&self, log_dir: &Path) -> bool {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let cordoned = &self.storage.cordoned_log_dirs;
+        cordoned.iter().any(|name| name == EVERY_LOG_DIR || absolute(Path::new(name)) == absolute(log_dir))
     }
 }
 
@@ -108,6 +127,22 @@ mod tests {
         assert_eq!((settings.map_bytes, settings.bytes_per_second), (32 << 20, 250.0));
         let alone = BrokerConfig::for_tests("num.shards=1").cleaner_settings();
         assert_eq!(alone, CleanerSettings::default());
+    }
+
+    #[test]
+    fn scrubbing_is_shared_by_the_shards_and_can_be_turned_off() {
+        let broker = BrokerConfig::for_tests("num.shards=2\nodradek.scrub.io.max.bytes.per.second=2000");
+        let settings = broker.scrub_settings();
+        assert_eq!((settings.interval.as_secs(), settings.bytes_per_second), (14 * 24 * 3600, 1000.0));
+        assert!(BrokerConfig::for_tests("odradek.scrub.interval.ms=0").scrub_settings().interval.is_zero());
+    }
+
+    #[test]
+    fn a_log_directory_is_cordoned_by_its_path_or_with_all_others() {
+        let some = BrokerConfig::for_tests("log.dirs=/a,/b\ncordoned.log.dirs=/a/");
+        assert!(some.is_cordoned(Path::new("/a")) && !some.is_cordoned(Path::new("/b")));
+        assert!(BrokerConfig::for_tests("log.dirs=/a,/b\ncordoned.log.dirs=*").is_cordoned(Path::new("/b")));
+        assert!(!BrokerConfig::for_tests("log.dirs=/a,/b").is_cordoned(Path::new("/b")));
     }
 
     #[test]

@@ -22,7 +22,6 @@ const NOT_YET: &[&str] = &[
     "connection.failed.authentication.",
     "connections.max.reauth.",
     "controller.quota.",
-    "cordoned.log.dirs",
     "create.topic.policy.",
     "delegation.token.",
     "follower.fetch.last.tiered.",

@@ -14,9 +14,6 @@ use odradek_protocol::records::metadata::{BrokerRegistrationChangeRecord, Metada
 use odradek_shards::types::{NodeId, PartitionIndex, TopicId};
 use uuid::Uuid;
 
-/// From this metadata.version on, directories are recorded.
-const DIRECTORIES_SINCE: i16 = 17;
-
 /// What a heartbeat's `OfflineLogDirs` changes: the partitions there lose this replica, and the broker the directories.
 pub(super) fn changes_as_directories_fail(
     state: &State,
@@ -25,7 +22,7 @@ pub(super) fn changes_as_directories_fail(
 ) -> Vec<MetadataRecord> {
     let failed: Vec<Uuid> = broker.log_dirs.iter().copied().filter(|dir| offline.contains(dir)).collect();
     let left: Vec<Uuid> = broker.log_dirs.iter().copied().filter(|dir| !offline.contains(dir)).collect();
-    if failed.is_empty() || state.image().features().metadata_version() < DIRECTORIES_SINCE {
+    if failed.is_empty() || !state.image().features().records_directories() {
         return Vec::new();
     }
     let mut records: Vec<_> =
@@ -46,7 +43,7 @@ pub(super) fn assign(state: &State, request: &AssignReplicasToDirsRequest) -> De
         Ok(broker) => broker.clone(),
         Err(error) => return Decision::refuse(reply(error, Vec::new())),
     };
-    if state.image().features().metadata_version() < DIRECTORIES_SINCE {
+    if !state.image().features().records_directories() {
         return Decision::refuse(reply(ErrorCode::UnsupportedVersion, Vec::new()));
     }
     let mut records = Vec::new();

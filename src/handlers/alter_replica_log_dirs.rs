@@ -15,6 +15,7 @@ use odradek_shards::error::MoveError;
 use odradek_shards::message::{MovePart, Reply, Request};
 use odradek_shards::types::{PartitionIndex, TopicPartition};
 use std::collections::HashMap;
+use std::path::Path;
 use std::rc::Rc;
 
 pub async fn handle(
@@ -26,7 +27,11 @@ pub async fn handle(
     let mut places = HashMap::new();
     let mut parts = PerShard::default();
     for (path, topic, index) in named(&request) {
-        let part = part(&context.look(), &context.identity.log_dirs, path, topic, PartitionIndex(index));
+        let partition = PartitionIndex(index);
+        let part = match context.config().is_cordoned(Path::new(path.as_str())) {
+            true => Err(ErrorCode::InvalidReplicaAssignment),
+            false => part(&context.look(), &context.identity.log_dirs, path, topic, partition),
+        };
         let error_code = part.as_ref().err().map_or(0, |error| error.code());
         let at = *places.entry(topic).or_insert_with(|| {
             results.push(AlterReplicaLogDirTopicResult { topic_name: topic.clone(), ..Default::default() });
@@ -64,6 +69,10 @@ fn part(
     partition: PartitionIndex,
 ) -> Result<MovePart, ErrorCode> {
     let row = log_dirs.by_path(path).ok_or(ErrorCode::LogDirNotFound)?;
+    if !image.features().records_directories() {
+        // A move ends with the controller's word, which there would be none.
+        return Err(ErrorCode::UnsupportedVersion);
+    }
     let to = row.index.filter(|_| row.is_online()).ok_or(ErrorCode::KafkaStorageError)?;
     let topic = image.topics().by_name(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     topic.partition(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;

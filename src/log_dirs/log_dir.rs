@@ -4,7 +4,7 @@ use odradek_shards::log::{PartitionOffset, names};
 use odradek_shards::runtime::lock::Lock;
 use odradek_shards::types::{Offset, PartitionIndex};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// Its log is the controller's and stands in no checkpoint.
@@ -36,6 +36,8 @@ pub struct LogDir {
     pub broker_epoch: Option<i64>,
     /// It failed while the broker ran.
     pub(super) has_failed: bool,
+    /// It gets no partitions of its own accord (KIP-1066).
+    pub(super) is_cordoned: bool,
     /// By name, without the metadata log; a topic of a name may be another one by now.
     pub partitions: BTreeSet<Key>,
     /// Logs on their way here from another directory, and the names of theirs.
@@ -148,16 +150,24 @@ impl LogDirs {
     }
 
     /// A place for a partition that no directory has: `assigned` if that can be, else the directory of `log.dirs` with
-    /// the fewest, as Kafka chooses. Placing counts, so that the next one goes elsewhere.
+    /// the fewest that is not cordoned, as Kafka chooses. Placing counts, so that the next one goes elsewhere.
     pub fn place(&mut self, topic: &str, partition: PartitionIndex, assigned: Option<Uuid>) -> Option<Home> {
         let usable = self.dirs[..self.data_dirs].iter_mut().enumerate().filter(|(_, dir)| !dir.has_failed);
         let fewest = usable.min_by_key(|(_, dir)| {
             let count = dir.partitions.len() + dir.futures.len();
-            (assigned != Some(dir.directory_id), count)
+            // Where all are cordoned it must lie somewhere all the same: the controller has placed it on this broker.
+            (assigned != Some(dir.directory_id), dir.is_cordoned, count)
         });
         let (log_dir, dir) = fewest?;
         dir.partitions.insert((topic.to_string(), partition));
         Some(Home { log_dir, is_clean: dir.is_clean, ..Home::default() })
+    }
+
+    /// Those that get no more partitions, by their paths, until this is said again.
+    pub fn cordon(&mut self, is_cordoned: impl Fn(&Path) -> bool) {
+        for dir in &mut self.dirs {
+            dir.is_cordoned = is_cordoned(&dir.path);
+        }
     }
 
     /// The partition lies in this directory from now on.

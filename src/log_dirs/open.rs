@@ -125,6 +125,7 @@ impl Found {
             cleaned: offsets(&path, CLEANED)?,
             path,
             has_failed: false,
+            is_cordoned: false,
             futures: BTreeMap::new(),
             _lock: self.lock,
         };

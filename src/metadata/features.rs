@@ -35,6 +35,8 @@ pub const BOOTSTRAP: [(&str, i16); 6] = [
     (TRANSACTION_VERSION, 2),
 ];
 
+const DIRECTORIES_SINCE: i16 = 17;
+
 /// The range this build can run of `feature`, if it knows it.
 pub fn supported(feature: &str) -> Option<VersionRange> {
     SUPPORTED.iter().find(|(name, _)| *name == feature).map(|(_, range)| *range)
@@ -54,6 +56,11 @@ impl FeaturesImage {
 
     pub fn metadata_version(&self) -> i16 {
         self.level(METADATA_VERSION)
+    }
+
+    /// From metadata.version 3.7-IV2 on the controller records which log directory each replica lies in (KIP-858).
+    pub fn records_directories(&self) -> bool {
+        self.metadata_version() >= DIRECTORIES_SINCE
     }
 
     /// Settled levels above 0, by name, as ApiVersions shows them.

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// `max.connections`, `max.connections.per.ip` and `max.connections.per.ip.overrides`.
+/// `max.connections`, `max.connections.per.ip` and `max.connections.per.ip.overrides`, and what the process can hold.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
     pub connections_max: usize,
+    /// So many descriptors may be connections, the others are for files.
+    pub descriptors_max: usize,
     pub per_address_max: usize,
     pub overrides: HashMap<IpAddr, usize>,
 }
@@ -21,6 +23,15 @@ pub struct ConnectionCounts {
     per_shard: Vec<AtomicUsize>,
     total: AtomicUsize,
     per_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// What keeps the broker from taking another connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fill {
+    /// `max.connections` are open.
+    Configured,
+    /// As many are open as the limit on open files has room for besides the logs' files.
+    Descriptors,
 }
 
 /// One connection's place in the counts; given back on drop, on whichever shard that happens.
@@ -38,9 +49,13 @@ impl ConnectionCounts {
         Arc::new(Self { limits, per_shard, total: AtomicUsize::new(0), per_address: Mutex::default() })
     }
 
-    /// True when `max.connections` are open: no more are accepted until one closes.
-    pub fn is_full(&self) -> bool {
-        self.total() >= self.limits.connections_max
+    /// Why no more are accepted until one closes, if that is so.
+    pub fn fill(&self) -> Option<Fill> {
+        let (total, limits) = (self.total(), &self.limits);
+        if total >= limits.connections_max {
+            return Some(Fill::Configured);
+        }
+        (total >= limits.descriptors_max).then_some(Fill::Descriptors)
     }
 
     pub fn total(&self) -> usize {
@@ -98,7 +113,8 @@ mod tests {
 
     fn counts(connections_max: usize, per_address_max: usize) -> Arc<ConnectionCounts> {
         let overrides = HashMap::from([(IpAddr::from([10, 0, 0, 9]), 2)]);
-        ConnectionCounts::new(ConnectionLimits { connections_max, per_address_max, overrides }, 3)
+        let limits = ConnectionLimits { connections_max, descriptors_max: 3, per_address_max, overrides };
+        ConnectionCounts::new(limits, 3)
     }
 
     #[test]
@@ -133,10 +149,19 @@ mod tests {
     #[test]
     fn all_connections_together_fill_the_broker() {
         let counts = counts(1, 10);
-        assert!(!counts.is_full());
+        assert_eq!(counts.fill(), None);
         let place = counts.admit(IpAddr::from([10, 0, 0, 1]));
-        assert!(counts.is_full());
+        assert_eq!(counts.fill(), Some(Fill::Configured));
         drop(place);
-        assert!(!counts.is_full());
+        assert_eq!(counts.fill(), None);
+    }
+
+    #[test]
+    fn connections_leave_descriptors_for_files() {
+        let counts = counts(100, 100);
+        let places: Vec<_> = (0..3).map(|_| counts.admit(IpAddr::from([10, 0, 0, 1]))).collect();
+        assert_eq!(counts.fill(), Some(Fill::Descriptors));
+        drop(places);
+        assert_eq!(counts.fill(), None);
     }
 }

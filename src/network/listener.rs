@@ -1,6 +1,6 @@
 //! Accepts connections on shard 0 and hands each to the shard with the fewest.
 
-use super::counts::{ConnectionCounts, Place};
+use super::counts::{ConnectionCounts, Fill, Place};
 use super::log_limit::LogLimit;
 use odradek_shards::runtime;
 use odradek_shards::runtime::net::{Accepted, Listener, Reaction, reaction};
@@ -34,9 +34,9 @@ pub async fn accept_loop(
     counts: Arc<ConnectionCounts>,
     hand_off: impl Fn(Incoming) + 'static,
 ) {
-    let refused = LogLimit::default();
+    let (refused, full) = (LogLimit::default(), LogLimit::default());
     loop {
-        wait_for_room(&name, &counts).await;
+        wait_for_room(&name, &counts, &full).await;
         match listener.accept().await {
             Ok(accepted) => match counts.admit(accepted.peer().ip()) {
                 Some(place) => {
@@ -56,11 +56,23 @@ pub async fn accept_loop(
 }
 
 /// With `max.connections` open the next one waits in the backlog, as in Kafka.
-async fn wait_for_room(name: &str, counts: &ConnectionCounts) {
-    if counts.is_full() {
-        warn!(listener = name, connections = counts.total(), "max.connections reached: not accepting until one closes");
+async fn wait_for_room(name: &str, counts: &ConnectionCounts, told: &LogLimit) {
+    let told = counts.fill().and_then(|fill| told.admit().map(|left_out| (fill, left_out)));
+    let connections = counts.total();
+    match told {
+        Some((Fill::Configured, left_out)) => {
+            warn!(listener = name, connections, left_out, "max.connections reached: not accepting until one closes");
+        }
+        Some((Fill::Descriptors, left_out)) => warn!(
+            listener = name,
+            connections,
+            left_out,
+            "not accepting until a connection closes: the logs need the other open files; raise RLIMIT_NOFILE \
+             (`ulimit -n`, LimitNOFILE in systemd)"
+        ),
+        None => {}
     }
-    while counts.is_full() {
+    while counts.fill().is_some() {
         runtime::sleep(FULL_PAUSE).await;
     }
 }

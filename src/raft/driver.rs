@@ -10,6 +10,7 @@ use super::snapshot::{Snapshot, SnapshotError, SnapshotId, bootstrap_snapshot, k
 use super::voters::{Voter, VoterSet};
 use bytes::Bytes;
 use odradek_protocol::records::metadata::MetadataRecord;
+use odradek_shards::limits::SHORTAGE_PAUSE;
 use odradek_shards::log::{self, Durability, Log, LogConfig, Opening, ReadPlan, partition_metadata};
 use odradek_shards::record::ControlRecordType;
 use odradek_shards::runtime::sync::Notify;
@@ -235,13 +236,21 @@ impl Raft {
         loop {
             let (written, end) = { (log.borrow().written_offset(), log.borrow().end_offset()) };
             if written < end {
-                let synced = log::settle(log).await?;
-                self.step(Input::Synced(synced)).await?;
+                match log::settle(log).await {
+                    Err(error) if error.is_shortage() => wait_for_supplies(&error).await,
+                    synced => self.step(Input::Synced(synced?)).await?,
+                }
             } else if self.inner.closing.get() {
                 self.step(Input::Resign).await?;
                 return log::close(log).await;
             } else if !heard_within(&self.inner.work, IDLE).await {
-                log::trim(log).await?;
+                match log::trim(log).await {
+                    Err(error) if error.is_shortage() => {
+                        wait_for_supplies(&error).await;
+                        continue;
+                    }
+                    trimmed => trimmed?,
+                }
                 self.inner.work.notified().await;
             }
         }
@@ -270,10 +279,13 @@ impl Raft {
             let quorum = self.inner.quorum.borrow();
             state.format(quorum.kraft_version(), quorum.voters())
         };
-        let written = self.inner.dir.write_whole(election_state::FILE_NAME, &text).await;
-        let storage =
-            |error: io::Error| log::StorageError::Io { doing: "writing quorum-state", message: error.to_string() };
-        written.map_err(storage)
+        loop {
+            let written = self.inner.dir.write_whole(election_state::FILE_NAME, &text).await;
+            match written.map_err(|error| log::storage_error("writing quorum-state", &error)) {
+                Err(error) if error.is_shortage() => wait_for_supplies(&error).await,
+                written => return written,
+            }
+        }
     }
 
     /// Carries out an effect that takes no waiting.
@@ -411,6 +423,12 @@ async fn stored_election(dir: &Directory) -> Result<ElectionState, RaftError> {
 fn last_epoch(log: &RefCell<Log>, snapshot: &Snapshot) -> LeaderEpoch {
     let of_log = log.borrow().epochs().latest().map_or(LeaderEpoch::NONE, |start| start.epoch);
     of_log.max(snapshot.id.map_or(LeaderEpoch::NONE, |id| id.epoch))
+}
+
+/// Descriptors or memory are missing, the disk is not to blame.
+async fn wait_for_supplies(error: &log::StorageError) {
+    tracing::error!("the metadata log waits: {error}");
+    sleep(SHORTAGE_PAUSE).await;
 }
 
 /// Who votes by what the log and its snapshot say; the configuration where they say nothing.

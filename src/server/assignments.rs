@@ -1,6 +1,8 @@
 //! Tells the controller in which log directory each replica of this broker lies (KIP-858), where it does not know yet.
 
 use crate::controller::{Controller, ControllerReply, ControllerRequest};
+use futures_util::future::select;
+use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::assign_replicas_to_dirs_request::{DirectoryData, PartitionData, TopicData};
 use odradek_protocol::messages::{AssignReplicasToDirsRequest, AssignReplicasToDirsResponse};
 use odradek_shards::runtime;
@@ -8,6 +10,7 @@ use odradek_shards::runtime::sync::{Notify, Receiver, Sender, oneshot};
 use odradek_shards::types::{NodeId, TopicPartition};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tracing::warn;
@@ -16,6 +19,7 @@ use uuid::Uuid;
 /// Partitions of one request, as in Kafka.
 const PARTITIONS_MAX: usize = 2250;
 const RETRY: Duration = Duration::from_millis(100);
+const UNSUPPORTED_RETRY: Duration = Duration::from_mins(1);
 
 /// What is still to be told.
 pub struct Assignments {
@@ -27,7 +31,7 @@ pub struct Assignments {
 
 struct Word {
     directory: Uuid,
-    /// Hears whether it is recorded; never without certainty.
+    /// Hears whether it is recorded; never a yes without certainty.
     told: Option<Sender<bool>>,
 }
 
@@ -68,11 +72,30 @@ impl Assignments {
             let request = request(self.node, epoch, &batch);
             match self.controller.call(ControllerRequest::AssignReplicasToDirs(request)).await {
                 ControllerReply::AssignReplicasToDirs(reply) if reply.error_code == 0 => self.told(&batch, &reply),
+                ControllerReply::AssignReplicasToDirs(reply)
+                    if reply.error_code == ErrorCode::UnsupportedVersion.code() =>
+                {
+                    self.refuse();
+                    // Whoever raises metadata.version is not in a hurry.
+                    select(pin!(runtime::sleep(UNSUPPORTED_RETRY)), more).await;
+                }
                 _ => {
                     warn!("the controller does not say yet that it knows where {} replicas lie", batch.len());
                     runtime::sleep(RETRY).await;
                 }
             }
+        }
+    }
+
+    /// Nothing can be recorded: who waits need not.
+    fn refuse(&self) {
+        let mut untold = self.untold.borrow_mut();
+        let asked: Vec<_> = untold.extract_if(.., |_, word| word.told.is_some()).collect();
+        let left = untold.len();
+        drop(untold);
+        warn!("metadata.version is below 3.7-IV2: the controller does not record where {left} replicas lie");
+        for told in asked.into_iter().filter_map(|(_, word)| word.told) {
+            let _ = told.send(false);
         }
     }
 
@@ -107,4 +130,28 @@ fn request(node: NodeId, epoch: i64, batch: &[(TopicPartition, Uuid)]) -> Assign
     };
     let directories = directories.into_iter().map(|(id, of_dir)| DirectoryData { id, topics: topics(of_dir) });
     AssignReplicasToDirsRequest { broker_id: node.0, broker_epoch: epoch, directories: directories.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use odradek_shards::runtime::simulation::simulate;
+    use odradek_shards::types::{PartitionIndex, TopicId};
+
+    fn partition(index: i32) -> TopicPartition {
+        TopicPartition { topic: TopicId(Uuid::from_u128(7)), partition: PartitionIndex(index) }
+    }
+
+    #[test]
+    fn who_asks_a_controller_that_records_no_directories_hears_no() {
+        simulate(1, async {
+            let controller = crate::controller::mesh(1).remove(0).attach();
+            let assignments = Assignments::new(controller, NodeId(1));
+            assignments.add(partition(0), Uuid::from_u128(9));
+            let told = assignments.ask(partition(1), Uuid::from_u128(9));
+            assignments.refuse();
+            assert_eq!(told.await, Ok(false));
+            assert!(assignments.untold.borrow().contains_key(&partition(0)), "it is told once that is possible");
+        });
+    }
 }

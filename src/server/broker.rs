@@ -223,8 +223,10 @@ impl Leader {
         let heartbeat = milliseconds(i64::from(self.config.quorum.broker_heartbeat_interval_ms));
         let registration = registration.clone();
         runtime::spawn_in(Class::Control, async move { registration.keep(heartbeat).await });
-        let interval =
-            milliseconds(self.config.storage.log_flush_offset_checkpoint_interval_ms).min(CHECKPOINT_INTERVAL_MAX);
+        let storage = &self.config.storage;
+        let intervals =
+            [storage.log_flush_offset_checkpoint_interval_ms, storage.log_flush_start_offset_checkpoint_interval_ms];
+        let interval = intervals.map(milliseconds).into_iter().fold(CHECKPOINT_INTERVAL_MAX, Duration::min);
         runtime::spawn_in(Class::Background, checkpoints.clone().run(interval));
     }
 

@@ -26,10 +26,11 @@ impl Checkpoints {
         Rc::new(Self { shards, dirs, watch, written: RefCell::default() })
     }
 
-    /// Writes every `interval`, and when a partition has moved, as long as the shard runs.
+    /// Writes every `interval`, and when a partition moves, as long as the shard runs.
     pub async fn run(self: Rc<Self>, interval: Duration) {
         loop {
-            select(pin!(runtime::sleep(interval)), pin!(self.watch.moves())).await;
+            let (moves, asked) = (pin!(self.watch.moves()), pin!(self.watch.arrivals.asked()));
+            select(pin!(runtime::sleep(interval)), select(moves, asked)).await;
             let told = self.ask(|| Request::Checkpoint).await;
             self.write(&told).await;
         }
@@ -69,18 +70,24 @@ impl Checkpoints {
     /// Writes nothing when nothing moved. A directory that does not take its files has failed.
     async fn write(&self, told: &[PartitionCheckpoint]) {
         let mut checkpoints: Vec<Checkpoint> = told.iter().map(checkpoint).collect();
+        checkpoints.extend(self.watch.arrivals.complete(told));
         checkpoints.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         if *self.written.borrow() == checkpoints {
-            return;
+            return self.watch.arrivals.written();
         }
         for (index, dir) in self.dirs.iter().enumerate() {
             if self.is_online(index)
                 && let Err(error) = write_checkpoints(dir, index, &checkpoints).await
             {
+                if error.is_shortage() {
+                    // What they say is older, and so is more to scan; the next round comes.
+                    return warn!("the checkpoint files of {} are not written: {error}", dir.path().display());
+                }
                 self.watch.failed(LogDirIndex(index as u16), &error.to_string());
             }
         }
         *self.written.borrow_mut() = checkpoints;
+        self.watch.arrivals.written();
     }
 }
 

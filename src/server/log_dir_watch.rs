@@ -2,6 +2,7 @@
 //! of the process when the metadata log's is among them, or no other is left.
 
 use super::StartError;
+use super::arrivals::{Arrival, Arrivals};
 use super::assignments::Assignments;
 use super::publication::Publication;
 use super::registration::Registration;
@@ -24,6 +25,7 @@ pub struct LogDirWatch {
     metadata: LogDirIndex,
     publication: Rc<Publication>,
     assignments: Rc<Assignments>,
+    pub arrivals: Rc<Arrivals>,
     /// There once the broker is registered.
     registration: OnceCell<Rc<Registration>>,
     fatal: RefCell<Option<Sender<StartError>>>,
@@ -41,8 +43,9 @@ impl LogDirWatch {
     ) -> (Rc<Self>, Receiver<StartError>) {
         let (fatal, end) = oneshot();
         let (registration, fatal) = (OnceCell::new(), RefCell::new(Some(fatal)));
-        let moved = Notify::new();
-        (Rc::new(Self { shards, table, metadata, publication, assignments, registration, fatal, moved }), end)
+        let (arrivals, moved) = (Arrivals::new(), Notify::new());
+        let watch = Self { shards, table, metadata, publication, assignments, arrivals, registration, fatal, moved };
+        (Rc::new(watch), end)
     }
 
     /// Listens to every shard until it ends.
@@ -62,8 +65,9 @@ impl LogDirWatch {
             self.shards.credit().await;
             match self.shards.call(shard, Request::News).await {
                 Reply::News(News::LogDirFailed { log_dir, cause }) => self.failed(log_dir, &cause),
-                Reply::News(News::Assign { partition, log_dir }) => {
-                    runtime::spawn_in(Class::Control, self.clone().assign(shard, partition, log_dir));
+                Reply::News(News::Assign { partition, topic, log_dir, log_start }) => {
+                    let arrival = Arrival { topic, log_dir, log_start };
+                    runtime::spawn_in(Class::Control, self.clone().assign(shard, partition, arrival));
                 }
                 Reply::News(News::Moved { partition, topic, log_dir }) => {
                     info!("{topic}-{} lies in {} now", partition.partition, self.table.row(log_dir).path.display());
@@ -76,9 +80,14 @@ impl LogDirWatch {
     }
 
     /// A partition goes there as soon as the controller has recorded it.
-    async fn assign(self: Rc<Self>, shard: ShardId, partition: TopicPartition, log_dir: LogDirIndex) {
+    async fn assign(self: Rc<Self>, shard: ShardId, partition: TopicPartition, arrival: Arrival) {
+        let log_dir = arrival.log_dir;
+        self.arrivals.expect(partition, arrival).await;
         let told = self.assignments.ask(partition, self.table.row(log_dir).directory_id);
         let Ok(is_recorded) = told.await else { return };
+        if !is_recorded {
+            self.arrivals.forget(partition);
+        }
         self.shards.credit().await;
         self.shards.call(shard, Request::Assigned { partition, is_recorded }).await;
     }

@@ -33,6 +33,8 @@ pub struct Publication {
     published: Notify,
 }
 
+const MOVE_RATE: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
+
 type Changes = BTreeMap<ShardId, Vec<PartitionChange>>;
 
 impl Publication {
@@ -45,7 +47,7 @@ impl Publication {
         assignments: Rc<Assignments>,
     ) -> Rc<Self> {
         let in_force = RefCell::new(config.clone());
-        Rc::new(Self {
+        let publication = Rc::new(Self {
             node,
             started_with: config,
             in_force,
@@ -57,7 +59,14 @@ impl Publication {
             partitions: Cell::default(),
             last: RefCell::default(),
             published: Notify::new(),
-        })
+        });
+        publication.cordon();
+        publication
+    }
+
+    fn cordon(&self) {
+        let config = self.in_force.borrow();
+        self.log_dirs.borrow_mut().cordon(|path| config.is_cordoned(path));
     }
 
     /// Makes a committed change real here; when it returns, every request sees it. The first one brings all that the
@@ -65,7 +74,7 @@ impl Publication {
     pub async fn publish(&self, delta: &Delta, image: Arc<Image>) {
         let reconfigured = self.renew_config(delta, &image);
         if reconfigured {
-            self.reconfigure_cleaners().await;
+            self.reconfigure_shards(&image).await;
         }
         let changes = self.changes(delta, &image, reconfigured);
         self.change(changes).await;
@@ -121,10 +130,12 @@ impl Publication {
         }
     }
 
-    async fn reconfigure_cleaners(&self) {
+    async fn reconfigure_shards(&self, image: &Image) {
         let settings = self.in_force.borrow().cleaner_settings();
-        let sent: Vec<_> =
-            self.shards.shards().map(|shard| self.shards.call(shard, Request::Cleaner(settings))).collect();
+        let rate = self.move_rate(image) / f64::from(self.shards.count());
+        let cleaner = self.shards.shards().map(|shard| self.shards.call(shard, Request::Cleaner(settings)));
+        let mut sent: Vec<_> = cleaner.collect();
+        sent.extend(self.shards.shards().map(|shard| self.shards.call(shard, Request::MoveRate(rate))));
         for reply in sent {
             reply.await;
         }
@@ -272,10 +283,17 @@ impl Publication {
         touched
     }
 
+    /// Bytes per second. Kafka knows this key as a dynamic one only, of a broker or of all; without it there is no bound.
+    fn move_rate(&self, image: &Image) -> f64 {
+        let of = |name: &str| image.configs().of(ResourceType::Broker, name).get(MOVE_RATE)?.parse::<u64>().ok();
+        of(&self.node.to_string()).or_else(|| of("")).map_or(f64::MAX, |rate| rate as f64)
+    }
+
     fn renew_from(&self, image: &Image) {
         let of = |name: &str| image.configs().of(ResourceType::Broker, name);
         let config = self.started_with.with_dynamic(of(""), of(&self.node.to_string()));
         *self.in_force.borrow_mut() = Arc::new(config);
+        self.cordon();
     }
 }
 

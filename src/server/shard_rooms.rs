@@ -109,6 +109,7 @@ impl ShardRooms {
             tail_bytes_max: usize::try_from(engine.odradek_tail_cache_bytes).unwrap_or(usize::MAX),
             request_bytes_max: self.memory_half(),
             cleaner: self.config.cleaner_settings(),
+            scrub: self.config.scrub_settings(),
             retention_check: milliseconds(self.config.storage.log_retention_check_interval_ms),
             journal: journal::Settings::new(engine.odradek_journal_bytes),
             open_files_max: open_files_max(self.count),

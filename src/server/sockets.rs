@@ -2,7 +2,7 @@
 
 use crate::config::{BrokerConfig, Listener};
 use crate::network::{ConnectionCounts, ConnectionLimits};
-use odradek_shards::runtime::{self, net};
+use odradek_shards::runtime::{self, checks, net};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -13,6 +13,9 @@ use tracing::warn;
 /// How long a taken port is asked for again.
 const PORT_WAIT_MAX: Duration = Duration::from_secs(2);
 const PORT_WAIT_STEP: Duration = Duration::from_millis(5);
+
+/// One descriptor in so many may be a connection.
+const CONNECTIONS_SHARE: u64 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -42,6 +45,7 @@ pub fn resolve(config: &BrokerConfig) -> Result<Sockets, ListenError> {
     let addresses = clients.map(|listener| Ok((listener.clone(), address(listener)?))).collect::<Result<_, _>>()?;
     let limits = ConnectionLimits {
         connections_max: config.network.max_connections,
+        descriptors_max: descriptors_max(checks::open_files()),
         per_address_max: config.network.max_connections_per_ip,
         overrides: overrides(config),
     };
@@ -70,6 +74,12 @@ impl Sockets {
         let endpoints = advertised.collect();
         Ok(Bound { listeners, endpoints })
     }
+}
+
+/// What connections may hold of the files that the process may have open: logs need the rest, segments up to a quarter of
+/// all and each partition its directory.
+fn descriptors_max(open_files: u64) -> usize {
+    usize::try_from(open_files / CONNECTIONS_SHARE).unwrap_or(usize::MAX).max(1)
 }
 
 /// A process that has just ended, killed or not, may hold its port a moment longer: the kernel closes what its rings

@@ -285,6 +285,21 @@ impl Reader {
         &self.leftovers
     }
 
+    /// Lets go of the files; who reads again opens them again.
+    pub async fn rest(&self) {
+        let files = std::mem::take(&mut *self.files.borrow_mut());
+        for (number, file) in files {
+            if let Err(error) = file.close().await {
+                tracing::warn!("{} is not closed: {error}", self.leftovers.files[number]);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub fn open_files(&self) -> usize {
+        self.files.borrow().len()
+    }
+
     /// The batches of an entry.
     pub async fn read(&self, entry: &Entry) -> io::Result<Bytes> {
         let open = self.files.borrow().get(&entry.file).cloned();

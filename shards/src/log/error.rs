@@ -1,5 +1,6 @@
 //! What can go wrong with a log, by what its caller can do about it.
 
+use crate::runtime::is_shortage;
 use std::io;
 
 /// The disk or what lies on it failed; the log serves what is written and takes nothing more.
@@ -13,6 +14,11 @@ pub enum StorageError {
     /// A file is not there: it was removed meanwhile, or by somebody else.
     #[error("{doing}: {message}")]
     Missing { doing: &'static str, message: String },
+    /// The process is out of descriptors or memory: nothing was done, and the same may succeed later.
+    #[error(
+        "{doing}: {message}; raise RLIMIT_NOFILE (`ulimit -n`, LimitNOFILE in systemd) or the memory of this process"
+    )]
+    Shortage { doing: &'static str, message: String },
     /// Bytes that were written whole read back as something else.
     #[error("{file} is damaged at {position}")]
     Damaged { file: String, position: u64 },
@@ -23,6 +29,7 @@ impl StorageError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { doing },
             io::ErrorKind::NotFound => Self::Missing { doing, message: error.to_string() },
+            _ if is_shortage(error) => Self::Shortage { doing, message: error.to_string() },
             _ => Self::Io { doing, message: error.to_string() },
         }
     }
@@ -32,6 +39,19 @@ impl StorageError {
     /// The disk refused: nothing in the log directory is to be relied on any more.
     pub fn is_of_disk(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::Io { .. })
+    }
+
+    /// Worth another try, after a while.
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, Self::Shortage { .. })
+    }
+
+    /// Of a step that cannot be taken again: whatever stopped it, what the disk has is not known.
+    pub(super) fn for_good(self) -> Self {
+        match self {
+            Self::Shortage { doing, message } => Self::Io { doing, message },
+            other => other,
+        }
     }
 
     /// What a log says that must not go on, although nothing was wrong with its own files.

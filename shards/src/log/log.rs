@@ -272,6 +272,6 @@ impl Log {
     /// The first error decides: the disk's state is unknown from there on. Whoever drives the log says it.
     pub(super) fn fail(&mut self, error: StorageError) -> StorageError {
         tracing::debug!(log = %self.dir.path().display(), %error, "the log takes no more writes");
-        self.failed.get_or_insert(error).clone()
+        self.failed.get_or_insert(error.for_good()).clone()
     }
 }

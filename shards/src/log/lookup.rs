@@ -34,6 +34,16 @@ pub struct TimestampOffset {
     pub leader_epoch: LeaderEpoch,
 }
 
+/// What a search brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Search {
+    Found(TimestampOffset),
+    /// No such record lies in the range.
+    Nothing,
+    /// The log was cut meanwhile, or segments were deleted or replaced: to be planned anew.
+    Outdated,
+}
+
 /// A planned search; leases the segments it reads.
 #[must_use]
 pub struct LookupPlan {
@@ -93,13 +103,16 @@ impl Segment {
 }
 
 impl LookupPlan {
-    /// Searches. `None` when no such record lies in the range, or the log was cut meanwhile.
-    pub async fn run(self) -> Result<Option<TimestampOffset>, StorageError> {
+    /// Searches.
+    pub async fn run(self) -> Result<Search, StorageError> {
         let found = self.on_disk().await.map(|found| self.with_tail(found));
-        if self.views.iter().any(|view| view.segment.is_void() || view.segment.file.is_deleted()) {
-            return Ok(found.unwrap_or(None));
+        let is_outdated = self.views.iter().any(|view| view.segment.is_void() || view.segment.file.is_deleted());
+        match found {
+            Ok(Some(found)) => Ok(Search::Found(found)),
+            Ok(None) | Err(_) if is_outdated => Ok(Search::Outdated),
+            Ok(None) => Ok(Search::Nothing),
+            Err(error) => Err(error),
         }
-        found
     }
 
     async fn on_disk(&self) -> Result<Option<TimestampOffset>, StorageError> {

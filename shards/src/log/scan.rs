@@ -83,6 +83,11 @@ impl Scan {
         })
     }
 
+    /// Up to where the file was read.
+    pub fn read_until(&self) -> u64 {
+        self.window_at + self.window.len() as u64
+    }
+
     pub fn skip(&mut self, header: &BatchHeader) {
         self.position += header.size() as u64;
     }

@@ -7,7 +7,7 @@ use super::index_file::{self, IndexBytes};
 use super::log::Log;
 use super::names;
 use super::producer_snapshot;
-use super::segment::{OnDisk, Segment, Stage};
+use super::segment::{OnDisk, Rolled, Segment, Stage};
 use super::segment_file::SegmentFile;
 use crate::runtime::OpenMode;
 use crate::types::{Offset, Timestamp};
@@ -45,6 +45,9 @@ pub struct Sealed {
     disk: OnDisk,
     /// Entries that the index files hold now.
     stored: Option<[u32; 3]>,
+    /// As in [`Seal`], for another try.
+    snapshot: Option<(Offset, Vec<u8>)>,
+    has_epochs: bool,
     result: Result<(), StorageError>,
 }
 
@@ -123,7 +126,17 @@ impl Log {
             Purpose::Seal => self.jobs.sealing = false,
             Purpose::Trim | Purpose::Close => self.jobs.writing = false,
         }
-        std::mem::replace(&mut sealed.result, Ok(())).map_err(|error| self.fail(error))?;
+        match std::mem::replace(&mut sealed.result, Ok(())) {
+            Err(error) if error.is_shortage() => {
+                if sealed.has_epochs {
+                    self.epochs.mark_dirty();
+                }
+                let segment = self.segments.get_mut(sealed.segment).expect("a segment that is being sealed stays");
+                segment.unseal(sealed);
+                return Err(error);
+            }
+            result => result.map_err(|error| self.fail(error))?,
+        }
         let purpose = sealed.purpose;
         let segment = self.segments.get_mut(sealed.segment).expect("a segment that is being sealed stays");
         segment.take_back(sealed);
@@ -184,6 +197,15 @@ impl Segment {
             open.mark_stored(stored);
         }
     }
+
+    /// As it was before: another try does everything again.
+    fn unseal(&mut self, sealed: Sealed) {
+        let open = self.open_mut().expect("what was not sealed is open");
+        open.disk = sealed.disk;
+        if sealed.purpose == Purpose::Seal {
+            open.rolled = sealed.snapshot.map(|(next, snapshot)| Rolled { next, snapshot });
+        }
+    }
 }
 
 impl Seal {
@@ -206,26 +228,35 @@ impl Seal {
     pub async fn run(mut self) -> Sealed {
         let stored = self.indexes.as_ref().map(|indexes| indexes.each_ref().map(|index| index.entries));
         let result = self.work().await;
-        Sealed { purpose: self.purpose, segment: self.file.base(), disk: self.disk, stored, result }
+        Sealed {
+            purpose: self.purpose,
+            segment: self.file.base(),
+            disk: self.disk,
+            stored,
+            snapshot: self.snapshot,
+            has_epochs: self.epochs.is_some(),
+            result,
+        }
     }
 
     async fn work(&mut self) -> Result<(), StorageError> {
         let durable = self.purpose != Purpose::Trim;
         let dir = self.file.dir().clone();
-        if let Some(indexes) = self.indexes.take() {
+        if self.indexes.is_some() {
             self.cut_log(durable).await?;
-            let [offsets, times, aborted] = indexes;
-            index_file::write(&dir, &self.file.name(names::INDEX), &offsets, durable).await?;
-            index_file::write(&dir, &self.file.name(names::TIME_INDEX), &times, durable).await?;
+        }
+        if let Some([offsets, times, aborted]) = &self.indexes {
+            index_file::write(&dir, &self.file.name(names::INDEX), offsets, durable).await?;
+            index_file::write(&dir, &self.file.name(names::TIME_INDEX), times, durable).await?;
             if !aborted.added.is_empty() {
-                index_file::write(&dir, &self.file.name(names::TRANSACTION_INDEX), &aborted, durable).await?;
+                index_file::write(&dir, &self.file.name(names::TRANSACTION_INDEX), aborted, durable).await?;
             }
         }
-        if let Some((offset, bytes)) = self.snapshot.take() {
-            let name = names::file(offset, names::SNAPSHOT);
-            dir.write_whole(&name, &bytes).await.doing("writing a producer snapshot")?;
+        if let Some((offset, bytes)) = &self.snapshot {
+            let name = names::file(*offset, names::SNAPSHOT);
+            dir.write_whole(&name, bytes).await.doing("writing a producer snapshot")?;
         }
-        if let Some(text) = self.epochs.take() {
+        if let Some(text) = &self.epochs {
             dir.write_whole(names::LEADER_EPOCHS, text.as_bytes()).await.doing("writing the leader epochs")?;
         }
         if durable {

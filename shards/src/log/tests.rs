@@ -7,6 +7,7 @@ mod deleting;
 mod faults;
 mod fixture;
 mod formats;
+mod histories;
 mod journaling;
 mod looking_up;
 mod model;

@@ -40,6 +40,8 @@ pub struct Marking {
 pub struct Marked {
     waypoint: Waypoint,
     entries: [u32; 3],
+    outdated: Vec<Offset>,
+    has_epochs: bool,
     result: Result<(), StorageError>,
 }
 
@@ -93,6 +95,13 @@ impl Log {
     /// Takes back what a marking brought: the recovery point.
     pub fn finish_marking(&mut self, marked: Marked) -> Result<(), StorageError> {
         self.jobs.sealing = false;
+        if let Err(error @ StorageError::Shortage { .. }) = marked.result {
+            if marked.has_epochs {
+                self.epochs.mark_dirty();
+            }
+            self.marks.splice(0..0, marked.outdated);
+            return Err(error);
+        }
         marked.result.map_err(|error| self.fail(error))?;
         let Waypoint { at, segment, position, .. } = marked.waypoint;
         let open = self.segments.get_mut(segment).expect("a segment that is being marked stays").open_mut();
@@ -116,7 +125,8 @@ impl Marking {
     pub async fn run(self) -> Marked {
         let entries = self.indexes.each_ref().map(|index| index.entries);
         let result = self.work().await;
-        Marked { waypoint: self.waypoint, entries, result }
+        let Self { waypoint, outdated, epochs, .. } = self;
+        Marked { waypoint, entries, outdated, has_epochs: epochs.is_some(), result }
     }
 
     async fn work(&self) -> Result<(), StorageError> {

@@ -176,6 +176,12 @@ impl Log {
     pub fn finish_write(&mut self, written: Written) -> Result<Offset, StorageError> {
         assert!(self.jobs.writing, "a write is under way");
         self.jobs.writing = false;
+        if let Err(error @ StorageError::Shortage { .. }) = written.result {
+            // It never began.
+            let segment = self.segments.get_mut(written.segment).expect("a segment with a write under way stays");
+            segment.open_mut().expect("a segment with a write under way is open").disk = written.disk;
+            return Err(error);
+        }
         written.result.map_err(|error| self.fail(error))?;
         let segment = self.segments.get_mut(written.segment).expect("a segment with a write under way stays");
         assert!(segment.written <= written.position && written.position <= segment.size);
@@ -232,6 +238,12 @@ impl Target {
             return self.sync_closed().await;
         }
         let file = self.writer().await?;
+        let older = self.open_older().await?;
+        self.write_to(file, older, batches).await.map_err(StorageError::for_good)
+    }
+
+    /// Everything is open: from here on what fails is of the disk.
+    async fn write_to(&mut self, file: File, older: Vec<File>, batches: &[TailBatch]) -> Result<(), StorageError> {
         if let (Some(first), Some(last)) = (batches.first(), batches.last()) {
             assert_eq!(first.position, self.position, "a write goes on where the last one ended");
             let end = last.end_position();
@@ -239,7 +251,7 @@ impl Target {
             let partial = self.partial(&file).await?;
             self.write_blocks(&file, partial, batches, end).await?;
         }
-        self.make_durable(&file).await?;
+        self.make_durable(&file, older).await?;
         drop(file);
         if self.open_files.has_many_writers() {
             self.disk.writers.close().await.doing("closing a segment")?;
@@ -250,7 +262,8 @@ impl Target {
     /// Syncs a file that nobody writes to now, and leaves it closed.
     async fn sync_closed(&mut self) -> Result<(), StorageError> {
         let file = self.file.reader().await.doing("opening a segment")?;
-        self.make_durable(&file).await?;
+        let older = self.open_older().await?;
+        self.make_durable(&file, older).await.map_err(StorageError::for_good)?;
         self.file.release();
         Ok(())
     }
@@ -267,7 +280,7 @@ impl Target {
         let file = self.file.dir().open_file(&self.file.name(names::LOG), mode).await.doing("opening a segment")?;
         if is_new {
             // What a crash may have left under this name is no part of the log.
-            file.truncate(0).await.doing("cutting a segment")?;
+            file.truncate(0).await.doing("cutting a segment").map_err(StorageError::for_good)?;
             self.disk.allocated = Some(0);
         }
         let writers = &mut self.disk.writers;
@@ -276,13 +289,23 @@ impl Target {
         Ok(file)
     }
 
-    async fn make_durable(&mut self, file: &File) -> Result<(), StorageError> {
+    /// Those that are to be synced before the file itself.
+    async fn open_older(&self) -> Result<Vec<File>, StorageError> {
+        let mut files = Vec::new();
+        if self.sync == Sync::After {
+            for older in &self.older {
+                files.push(older.reader().await.doing("opening a segment")?);
+            }
+        }
+        Ok(files)
+    }
+
+    async fn make_durable(&mut self, file: &File, older: Vec<File>) -> Result<(), StorageError> {
         if self.sync == Sync::Later {
             return Ok(());
         }
         if self.sync == Sync::After {
-            for older in &self.older {
-                let older = older.reader().await.doing("opening a segment")?;
+            for older in older {
                 older.sync().await.doing("syncing a segment")?;
             }
             file.sync().await.doing("syncing a segment")?;

@@ -3,6 +3,7 @@
 //! No borrow of the replica is held across an await, nor while its host is told something.
 
 mod segment_driver;
+mod shortage;
 
 use super::input::{Arrival, Input, Output, Outputs, Sequence, Ticket, WaitId};
 use super::leader::Partition;
@@ -39,6 +40,8 @@ pub trait Host {
     fn flushed(&self, replica: &Replica);
     /// The log's tail takes another amount of memory.
     fn tail_changed(&self, replica: &Replica);
+    /// The process is out of descriptors or memory; what is to be done waits.
+    fn short(&self, home: &Home, cause: &StorageError);
     /// Said once per replica.
     fn went_offline(&self, home: &Home, cause: &StorageError);
 }
@@ -69,6 +72,8 @@ pub struct Replica {
     ios: Notify,
     /// In the list that its host's sweep walks.
     pub listed: Cell<bool>,
+    /// In the list of those that are to be flushed at some time.
+    pub flush_listed: Cell<bool>,
     /// In the line of a journal.
     pub in_line: Cell<bool>,
     /// Unwritten bytes that its host has counted.
@@ -100,6 +105,7 @@ impl Replica {
             writing_through: Cell::default(),
             ios: Notify::new(),
             listed: Cell::new(false),
+            flush_listed: Cell::new(false),
             in_line: Cell::new(false),
             unwritten: Cell::new(0),
             told_point: Cell::new(Offset::ZERO),
@@ -268,12 +274,12 @@ impl Replica {
     }
 
     async fn trim(self: Rc<Self>, host: Rc<dyn Host>) {
-        let result = log::trim(&self.log).await;
+        let result = self.until_supplied(&host, async || log::trim(&self.log).await).await;
         self.io_ended(&host, result);
     }
 
     async fn remove(self: Rc<Self>, host: Rc<dyn Host>) {
-        let result = self.remove_segments().await;
+        let result = self.until_supplied(&host, async || self.remove_segments().await).await;
         let more = matches!(result, Ok(true)) && self.log.borrow().has_removable();
         self.io_ended(&host, result.map(drop));
         if more {
@@ -383,6 +389,12 @@ impl Replica {
         while let Some(seal) = next {
             let sealed = seal.run().await;
             result = self.log.borrow_mut().finish_seal(sealed);
+            if result.is_err() {
+                if !self.is_short(&host, &result).await {
+                    break;
+                }
+                result = Ok(());
+            }
             next = self.log.borrow_mut().begin_seal();
         }
         self.sealing.set(false);

@@ -7,7 +7,6 @@ use super::zstd_stream::ZstdStream;
 use bytes::buf::Reader;
 use bytes::{Buf, Bytes};
 use flate2::bufread::MultiGzDecoder;
-use lz4_flex::frame::FrameDecoder;
 use std::io::{self, Read};
 
 /// Bytes inflated at a time.
@@ -29,7 +28,9 @@ enum Stream {
     Plain(Reader<Bytes>),
     Gzip(Box<MultiGzDecoder<Reader<Bytes>>>),
     Snappy(Snappy),
-    Lz4(Box<FrameDecoder<Reader<Bytes>>>),
+    Lz4(Box<lz4::Decoder<Reader<Bytes>>>),
+    /// Not even its memory was to be had.
+    Broken,
     Zstd(ZstdStream),
 }
 
@@ -40,7 +41,9 @@ impl Inflater {
             Codec::None => Stream::Plain(packed.reader()),
             Codec::Gzip => Stream::Gzip(Box::new(MultiGzDecoder::new(packed.reader()))),
             Codec::Snappy => Stream::Snappy(Snappy::new(packed)),
-            Codec::Lz4 => Stream::Lz4(Box::new(FrameDecoder::new(packed.reader()))),
+            Codec::Lz4 => {
+                lz4::Decoder::new(packed.reader()).map_or(Stream::Broken, |stream| Stream::Lz4(Box::new(stream)))
+            }
             Codec::Zstd => Stream::Zstd(ZstdStream::new(packed)),
         };
         let window = vec![0; WINDOW_BYTES].into_boxed_slice();
@@ -76,6 +79,7 @@ impl Inflater {
             Stream::Gzip(stream) => stream.read(&mut self.window),
             Stream::Snappy(stream) => stream.read(&mut self.window),
             Stream::Lz4(stream) => stream.read(&mut self.window),
+            Stream::Broken => Err(io::ErrorKind::OutOfMemory.into()),
             Stream::Zstd(stream) => stream.read(&mut self.window),
         };
         let read = read.map_err(|_| Broken::Compression)?;

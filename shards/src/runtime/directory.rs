@@ -1,5 +1,6 @@
 //! Owns what a directory can do, on either disk. Names are single path components.
 
+use super::shortage::harmless;
 use super::{File, direct, memory};
 use crate::types::Timestamp;
 use std::io;
@@ -73,7 +74,7 @@ impl Directory {
     pub async fn open_dir(&self, name: &str) -> io::Result<Self> {
         check(name)?;
         Ok(Self(match &self.0 {
-            Inner::Direct(dir) => Inner::Direct(Rc::new(dir.open_dir(name).await?)),
+            Inner::Direct(dir) => Inner::Direct(Rc::new(dir.open_dir(name).await.map_err(harmless)?)),
             Inner::Memory(dir) => Inner::Memory(Rc::new(dir.open_dir(name).await?)),
         }))
     }
@@ -81,7 +82,7 @@ impl Directory {
     /// Every name, sorted. Names that are not UTF-8 are left out: nobody here made them.
     pub async fn list(&self) -> io::Result<Vec<Entry>> {
         let mut entries = match &self.0 {
-            Inner::Direct(dir) => dir.list().await?,
+            Inner::Direct(dir) => dir.list().await.map_err(harmless)?,
             Inner::Memory(dir) => dir.list().await?,
         };
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -92,7 +93,7 @@ impl Directory {
     pub async fn exists(&self, name: &str) -> io::Result<bool> {
         check(name)?;
         match &self.0 {
-            Inner::Direct(dir) => dir.exists(name).await,
+            Inner::Direct(dir) => dir.exists(name).await.map_err(harmless),
             Inner::Memory(dir) => dir.exists(name),
         }
     }
@@ -101,7 +102,7 @@ impl Directory {
     pub async fn open_file(&self, name: &str, mode: OpenMode) -> io::Result<File> {
         check(name)?;
         match &self.0 {
-            Inner::Direct(dir) => dir.open_file(name, mode).await.map(File::direct),
+            Inner::Direct(dir) => dir.open_file(name, mode).await.map(File::direct).map_err(harmless),
             Inner::Memory(dir) => dir.open_file(name, mode).await.map(File::memory),
         }
     }
@@ -173,7 +174,7 @@ impl Directory {
     pub async fn read_whole(&self, name: &str, max: usize) -> io::Result<Vec<u8>> {
         check(name)?;
         match &self.0 {
-            Inner::Direct(dir) => dir.read_whole(name, max).await,
+            Inner::Direct(dir) => dir.read_whole(name, max).await.map_err(harmless),
             Inner::Memory(dir) => dir.read_whole(name, max).await,
         }
     }

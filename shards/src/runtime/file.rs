@@ -1,5 +1,6 @@
 //! Owns what a file can do, on either disk.
 
+use super::shortage::harmless;
 use super::{AlignedBuffer, direct, memory};
 use bytes::Bytes;
 use std::io;
@@ -58,7 +59,7 @@ impl File {
     /// Reads up to `len` bytes at any position; fewer only at the end of the file.
     pub async fn read_at(&self, pos: u64, len: usize) -> io::Result<Bytes> {
         match &self.0 {
-            Inner::Direct(file) => file.read_at(pos, len).await,
+            Inner::Direct(file) => file.read_at(pos, len).await.map_err(harmless),
             Inner::Memory(file) => file.read_at(pos, len).await,
         }
     }
@@ -75,7 +76,7 @@ impl File {
     /// As [`File::read_at`], by way of the page cache, on a blocking thread.
     pub async fn read_and_keep(&self, pos: u64, len: usize) -> io::Result<Bytes> {
         match &self.0 {
-            Inner::Direct(file) => file.read_and_keep(pos, len).await,
+            Inner::Direct(file) => file.read_and_keep(pos, len).await.map_err(harmless),
             Inner::Memory(file) => file.read_at(pos, len).await,
         }
     }

@@ -33,6 +33,7 @@ pub mod lock;
 pub mod memory;
 pub mod net;
 pub mod random;
+mod shortage;
 pub mod signals;
 pub mod simulation;
 mod space;
@@ -45,6 +46,7 @@ pub use directory::{Directory, Entry, OpenMode};
 pub use executor::{Class, blocking, sleep, sleep_until, spawn, spawn_in, spawn_joined, yield_now};
 pub use file::File;
 pub use random::random_u64;
+pub use shortage::is_shortage;
 pub use space::{Space, space};
 
 /// Blocks of this many bytes are never shared by two writes in flight, and direct I/O is aligned to them.

@@ -67,6 +67,7 @@ impl Host for Shard {
         self.charge_tail(replica.home().partition, bytes);
         self.count_unwritten(replica);
         self.list_for_sweep(replica);
+        self.flush_later(replica);
     }
 
     fn commit(&self, replica: &Rc<Replica>) {
@@ -92,9 +93,13 @@ impl Host for Shard {
         self.count_unwritten(replica);
     }
 
+    fn short(&self, home: &Home, cause: &StorageError) {
+        self.say_short(&home.directory, cause);
+    }
+
     fn went_offline(&self, home: &Home, cause: &StorageError) {
         let directory = &home.directory;
-        if let StorageError::Damaged { .. } = cause {
+        if !cause.is_of_disk() {
             tracing::error!(
                 "{directory} went offline: {cause}; appends there are refused with KAFKA_STORAGE_ERROR until the \
                  broker restarts, what was acknowledged stays readable"

@@ -4,7 +4,7 @@
 use super::Shard;
 use super::responder::Responder;
 use crate::error::{ChangeError, Unavailable};
-use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, TAIL_SHARE};
+use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, SHORTAGE_PAUSE, SHORTAGE_TRIES, TAIL_SHARE};
 use crate::log::{self, Log, OpenError, Opening, StorageError, names, partition_metadata};
 use crate::message::{LogDirIndex, OpenPartition, PartitionChange, PartitionCheckpoint, Reply};
 use crate::partition::Input;
@@ -64,6 +64,10 @@ impl Shard {
                 let run = stream::iter(run).map(|change| self.make_change(change));
                 results.extend(run.buffered(OPENS_AT_ONCE).collect::<Vec<_>>().await);
             }
+            // Nobody may keep a journal open that is about to be removed.
+            for reader in &self.readers {
+                reader.rest().await;
+            }
             responder.reply(Reply::Change(results));
         }
         self.changing.set(false);
@@ -77,7 +81,9 @@ impl Shard {
         match change {
             PartitionChange::Open(open) => self.open(open).await,
             PartitionChange::Reconfigure { partition, config } => {
-                self.known(*partition)?.log_mut().reconfigure(config.clone());
+                let replica = self.known(*partition)?;
+                replica.log_mut().reconfigure(config.clone());
+                self.flush_anew(&replica);
                 Ok(())
             }
             PartitionChange::LeaderEpoch { partition, epoch } => {
@@ -159,6 +165,19 @@ impl Shard {
             log_dir.rename(name, &home.directory).await.map_err(refused)?;
             log_dir.sync().await.map_err(refused)?;
         }
+        let mut tries = 1..SHORTAGE_TRIES;
+        loop {
+            match self.open_at(log_dir, open, home).await {
+                Err(ChangeError::Shortage(cause)) if tries.next().is_some() => {
+                    tracing::warn!("{} is not opened yet: {cause}", home.directory);
+                    runtime::sleep(SHORTAGE_PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_at(&self, log_dir: &Directory, open: &OpenPartition, home: &Home) -> Result<Log, ChangeError> {
         let directory = own_directory(log_dir, home).await?;
         let how = Opening {
             clean: open.clean,
@@ -315,13 +334,17 @@ fn unopened(error: OpenError) -> ChangeError {
 }
 
 pub(super) fn lost(error: StorageError) -> ChangeError {
-    match error.is_of_disk() {
-        true => ChangeError::LogDir(error.to_string()),
-        false => ChangeError::Storage(error.to_string()),
+    match error {
+        StorageError::Shortage { .. } => ChangeError::Shortage(error.to_string()),
+        _ if error.is_of_disk() => ChangeError::LogDir(error.to_string()),
+        _ => ChangeError::Storage(error.to_string()),
     }
 }
 
 /// Of a directory's own calls.
 fn refused(error: io::Error) -> ChangeError {
-    ChangeError::LogDir(error.to_string())
+    match runtime::is_shortage(&error) {
+        true => lost(log::storage_error("using a log directory", &error)),
+        false => ChangeError::LogDir(error.to_string()),
+    }
 }

@@ -3,7 +3,8 @@
 use super::Shard;
 use super::responder::Responder;
 use crate::error::Unavailable;
-use crate::log::{Lookup, LookupPlan};
+use crate::limits::{REPLACEMENT_POLL, SEARCHES_MAX};
+use crate::log::{Lookup, LookupPlan, Search};
 use crate::message::{
     DeleteRecordsPart, Description, EpochEndPart, EpochEndResult, ListOffsetsPart, ListOffsetsResult, ListedOffset,
     LogDirIndex, OffsetQuery, Reply,
@@ -18,13 +19,13 @@ use std::rc::Rc;
 /// An answer, or the search it takes.
 enum Listing {
     Known(ListedOffset),
-    Search(LookupPlan, LogDirIndex),
+    Search { plan: LookupPlan, log_dir: LogDirIndex, part: ListOffsetsPart },
 }
 
 impl Shard {
     pub(super) fn list_offsets(self: &Rc<Self>, parts: &[ListOffsetsPart], responder: Responder) {
         let listings: Vec<_> = parts.iter().map(|part| self.plan_listing(part)).collect();
-        let at_once = !listings.iter().any(|listing| matches!(listing, Ok(Listing::Search(..))));
+        let at_once = !listings.iter().any(|listing| matches!(listing, Ok(Listing::Search { .. })));
         let shard = self.clone();
         let answer = async move {
             let mut results = Vec::with_capacity(listings.len());
@@ -44,7 +45,10 @@ impl Shard {
         replica.machine().check_epoch(part.current_leader_epoch)?;
         let machine = replica.machine();
         let below = machine.state().readable_end(part.isolation);
-        let search = |what| Ok(Listing::Search(replica.log().plan_lookup(what, below), replica.home().log_dir));
+        let search = |what| {
+            let (plan, log_dir) = (replica.log().plan_lookup(what, below), replica.home().log_dir);
+            Ok(Listing::Search { plan, log_dir, part: *part })
+        };
         match part.query {
             OffsetQuery::Latest => Ok(Listing::Known(latest(machine.state(), below))),
             OffsetQuery::Earliest | OffsetQuery::EarliestLocal => Ok(Listing::Known(earliest(&replica))),
@@ -55,22 +59,34 @@ impl Shard {
     }
 
     async fn finish_listing(&self, listing: Result<Listing, Unavailable>) -> ListOffsetsResult {
-        let (search, log_dir) = match listing? {
-            Listing::Known(listed) => return Ok(listed),
-            Listing::Search(search, log_dir) => (search, log_dir),
-        };
-        match search.run().await {
-            Ok(None) => Ok(ListedOffset::default()),
-            Ok(Some(found)) => Ok(ListedOffset {
-                timestamp: Some(found.timestamp),
-                offset: Some(found.offset),
-                leader_epoch: Some(found.leader_epoch),
-            }),
-            Err(error) => {
-                self.read_failed(log_dir, &error);
-                Err(Unavailable::Storage)
+        let mut next = listing;
+        for _ in 0..SEARCHES_MAX {
+            let (plan, log_dir, part) = match next? {
+                Listing::Known(listed) => return Ok(listed),
+                Listing::Search { plan, log_dir, part } => (plan, log_dir, part),
+            };
+            match plan.run().await {
+                Ok(Search::Nothing) => return Ok(ListedOffset::default()),
+                Ok(Search::Found(found)) => {
+                    return Ok(ListedOffset {
+                        timestamp: Some(found.timestamp),
+                        offset: Some(found.offset),
+                        leader_epoch: Some(found.leader_epoch),
+                    });
+                }
+                Ok(Search::Outdated) => {
+                    // A replacement takes a moment.
+                    runtime::sleep(REPLACEMENT_POLL).await;
+                    next = self.plan_listing(&part);
+                }
+                Err(error) => {
+                    self.read_failed(log_dir, &error);
+                    return Err(Unavailable::Storage);
+                }
             }
         }
+        // The client asks again.
+        Err(Unavailable::NotReady)
     }
 
     pub(super) fn epoch_end(&self, parts: &[EpochEndPart]) -> Reply {

@@ -4,58 +4,35 @@
 //! ```text
 //!  copy   B/t-0.<hash>-future grows behind A/t-0
 //!  hold   appends wait; the copy takes the rest, is synced and closed in order
-//!  tell   the controller records that the partition lies in B: from here on the copy is the partition
+//!  tell   B's checkpoint file has the log start; the controller records that the partition lies in B: from here on the copy
+//!         is the partition
 //!  swap   B/t-0.<hash>-future becomes B/t-0, durably; it is opened and served, appends go on; A/t-0 becomes -delete
 //! ```
 //! A start finds by the controller's word which of both is right, and both are complete as long as appends wait. So nothing
 //! is ever appended in another directory than the recorded one, and what A's journal has of the partition is needed no more
 //! once the word is recorded.
 
+mod table;
+
+pub(super) use table::Moves;
+
 use super::Shard;
 use super::change::{Slot, unique};
 use crate::error::{MoveError, Unavailable};
-use crate::limits::{MOVE_CHUNK_BYTES, MOVE_PAUSE, MOVE_RETRY};
+use crate::limits::{MOVE_CHUNK_BYTES, MOVE_PAUSE, MOVE_RETRY, MOVE_RETRY_MAX, SHORTAGE_PAUSE};
 use crate::log::{self, Log, OpenError, Opening, ReadPlan, StorageError, names, partition_metadata};
 use crate::message::{FutureDescription, LogDirIndex, MovePart, News};
 use crate::partition::driver::{Home, Replica};
 use crate::record::BatchHeader;
-use crate::runtime::sync::{Sender, oneshot};
+use crate::runtime::sync::oneshot;
 use crate::runtime::{self, Class, Directory};
 use crate::types::{Offset, TopicPartition};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
-
-/// The moves of a shard, by partition.
-#[derive(Default)]
-pub(super) struct Moves(RefCell<HashMap<TopicPartition, Rc<Move>>>);
-
-/// One partition on its way.
-pub(super) struct Move {
-    to: LogDirIndex,
-    /// Of the copy's directory in `to`.
-    name: String,
-    stage: Cell<Stage>,
-    /// Where the copy's end may be: what it has up to there, its original has too.
-    sure: Cell<Offset>,
-    /// Of the copy, for those who ask.
-    end: Cell<Offset>,
-    size: Cell<u64>,
-    told: RefCell<Option<Sender<bool>>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
-    Copying,
-    /// Asks the controller; there is no way back before it has answered.
-    Committing,
-    /// Not wanted any more: the copy goes.
-    Cancelled,
-    /// Ends for now: the copy stays for the next start.
-    Suspended,
-}
+use std::time::Duration;
+use table::{Move, Stage};
 
 /// Why a move does not go on.
 enum Interruption {
@@ -119,7 +96,7 @@ impl Shard {
             size: Cell::default(),
             told: RefCell::default(),
         });
-        self.moves.0.borrow_mut().insert(replica.home().partition, moving.clone());
+        self.moves.under_way.borrow_mut().insert(replica.home().partition, moving.clone());
         let shard = self.myself.upgrade().expect("a shard that runs is alive");
         let task = Mover { shard, replica: replica.clone(), moving, parent: parent.clone() };
         runtime::spawn_in(Class::Background, task.run());
@@ -135,14 +112,14 @@ impl Shard {
 
     /// The copies there stay for the next start.
     pub(super) fn suspend_moves(&self, concerned: impl Fn(LogDirIndex) -> bool) {
-        for moving in self.moves.0.borrow().values().filter(|moving| concerned(moving.to)) {
+        for moving in self.moves.under_way.borrow().values().filter(|moving| concerned(moving.to)) {
             moving.suspend();
         }
     }
 
     pub(super) async fn moves_rest(&self) {
         self.suspend_moves(|_| true);
-        while !self.moves.0.borrow().is_empty() {
+        while !self.moves.under_way.borrow().is_empty() {
             runtime::sleep(MOVE_PAUSE).await;
         }
     }
@@ -158,42 +135,6 @@ impl Shard {
     }
 }
 
-impl Moves {
-    fn get(&self, partition: TopicPartition) -> Option<Rc<Move>> {
-        self.0.borrow().get(&partition).cloned()
-    }
-
-    pub fn contains(&self, partition: TopicPartition) -> bool {
-        self.0.borrow().contains_key(&partition)
-    }
-
-    /// Unless another move of this partition has taken its place.
-    fn remove(&self, partition: TopicPartition, moving: &Rc<Move>) {
-        let mut moves = self.0.borrow_mut();
-        if moves.get(&partition).is_some_and(|now| Rc::ptr_eq(now, moving)) {
-            moves.remove(&partition);
-        }
-    }
-}
-
-impl Move {
-    /// Returns whether it could be.
-    fn cancel(&self) -> bool {
-        let can = self.stage.get() != Stage::Committing;
-        if can {
-            self.stage.set(Stage::Cancelled);
-        }
-        can
-    }
-
-    fn suspend(&self) {
-        if self.stage.get() != Stage::Cancelled {
-            self.stage.set(Stage::Suspended);
-            self.told.take();
-        }
-    }
-}
-
 /// The task of one move.
 struct Mover {
     shard: Rc<Shard>,
@@ -206,6 +147,7 @@ struct Mover {
 impl Mover {
     async fn run(self) {
         let partition = self.replica.home().partition;
+        let mut patience = MOVE_RETRY;
         loop {
             let mut holds = false;
             let interruption = match self.try_once(&mut holds).await {
@@ -216,6 +158,10 @@ impl Mover {
                 self.replica.release(&self.shard.host());
             }
             match interruption {
+                Interruption::Copy(error) | Interruption::Original(error) if error.is_shortage() => {
+                    self.shard.say_short(&self.replica.home().directory, &error);
+                    runtime::sleep(MOVE_RETRY).await;
+                }
                 Interruption::Over => break self.leave().await,
                 Interruption::Copy(error) => break self.fail(self.moving.to, &error),
                 Interruption::Original(error) => break self.fail(self.replica.home().log_dir, &error),
@@ -223,7 +169,10 @@ impl Mover {
                     self.discard().await;
                     runtime::sleep(MOVE_RETRY).await;
                 }
-                Interruption::Refused => runtime::sleep(MOVE_RETRY).await,
+                Interruption::Refused => {
+                    runtime::sleep(patience).await;
+                    patience = (patience * 2).min(MOVE_RETRY_MAX);
+                }
             }
         }
         self.shard.moves.remove(partition, &self.moving);
@@ -303,11 +252,29 @@ impl Mover {
             self.moving.end.set(end);
             self.moving.sure.set(self.moving.sure.get().max(end));
             self.moving.size.set(log.borrow().size());
-            if bytes.len() < nearly {
+            // A read also ends with its segment.
+            if bytes.len() < nearly && end >= below {
                 return Ok(());
             }
-            runtime::yield_now().await;
+            // Nobody rests while appends wait.
+            let rest = if nearly > 0 { self.pay(bytes.len()) } else { Duration::ZERO };
+            self.rest(rest).await?;
         }
+    }
+
+    fn pay(&self, bytes: usize) -> Duration {
+        self.shard.moves.pace.borrow_mut().spend(bytes, runtime::now())
+    }
+
+    /// Ends early when the move does.
+    async fn rest(&self, pause: Duration) -> Result<(), Interruption> {
+        runtime::yield_now().await;
+        let until = runtime::now() + pause;
+        while runtime::now() < until {
+            self.check()?;
+            runtime::sleep(until.saturating_since(runtime::now()).min(MOVE_RETRY)).await;
+        }
+        Ok(())
     }
 
     /// Whole batches from there on, at least one if there is any.
@@ -349,8 +316,9 @@ impl Mover {
         self.moving.stage.set(Stage::Committing);
         let (sender, told) = oneshot();
         *self.moving.told.borrow_mut() = Some(sender);
-        let partition = self.replica.home().partition;
-        self.shard.news.tell(News::Assign { partition, log_dir: self.moving.to });
+        let Home { partition, topic, .. } = self.replica.home().clone();
+        let log_start = { self.replica.log().start_offset() };
+        self.shard.news.tell(News::Assign { partition, topic, log_dir: self.moving.to, log_start });
         match told.await {
             Ok(true) => Ok(()),
             Ok(false) => {
@@ -418,6 +386,18 @@ impl Mover {
         let name = &self.replica.home().directory;
         self.parent.rename(&self.moving.name, name).await.map_err(of_copy)?;
         self.parent.sync().await.map_err(of_copy)?;
+        loop {
+            match self.open_promoted(name).await {
+                Err(Interruption::Copy(error)) if error.is_shortage() && !self.shard.stopping.get() => {
+                    self.shard.say_short(name, &error);
+                    runtime::sleep(SHORTAGE_PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_promoted(&self, name: &str) -> Result<Log, Interruption> {
         let dir = self.parent.open_dir(name).await.map_err(of_copy)?;
         let start = { self.replica.log().start_offset() };
         self.open_log(dir, true, start).await
@@ -430,7 +410,7 @@ impl Mover {
         match log::retire(parent, &old.topic, old.partition.partition, unique()).await {
             Ok(name) => {
                 let delay = self.replica.log().config().file_delete_delay_ms;
-                self.shard.remove_later(parent.clone(), name, std::time::Duration::from_millis(delay));
+                self.shard.remove_later(parent.clone(), name, Duration::from_millis(delay));
             }
             Err(error) => self.shard.log_dir_failed(log_dir, format!("{}: {error}", old.directory)),
         }
@@ -455,7 +435,7 @@ impl Mover {
         let doomed = names::deleted_directory(&home.topic, home.partition.partition, unique());
         let renamed = self.parent.rename(&self.moving.name, &doomed).await;
         match renamed {
-            Ok(()) => self.shard.remove_later(self.parent.clone(), doomed, std::time::Duration::ZERO),
+            Ok(()) => self.shard.remove_later(self.parent.clone(), doomed, Duration::ZERO),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => self.shard.log_dir_failed(self.moving.to, error.to_string()),
         }

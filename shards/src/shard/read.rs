@@ -89,6 +89,9 @@ impl Shard {
     }
 
     pub(super) fn read_failed(&self, log_dir: LogDirIndex, error: &StorageError) {
+        if error.is_shortage() {
+            return self.say_short("a read from disk", error);
+        }
         tracing::warn!("a read from disk failed: {error}");
         if error.is_of_disk() {
             self.log_dir_failed(log_dir, error.to_string());

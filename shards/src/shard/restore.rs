@@ -72,5 +72,8 @@ async fn restore(reader: &Reader, open: &OpenPartition, log: &RefCell<Log>) -> R
 }
 
 fn unread(error: io::Error) -> ChangeError {
-    ChangeError::LogDir(format!("reading a journal: {error}"))
+    match log::storage_error("reading a journal", &error) {
+        shortage if shortage.is_shortage() => lost(shortage),
+        _ => ChangeError::LogDir(format!("reading a journal: {error}")),
+    }
 }

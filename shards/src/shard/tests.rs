@@ -238,68 +238,6 @@ fn a_reader_of_another_history_hears_where_it_ends() {
 }
 
 #[test]
-fn a_parked_fetch_counts_bytes_over_its_partitions() {
-    simulate(7, async {
-        let shard = shard_with(&Disk::new(7), 2).await;
-        let size = batch(100).bytes.len();
-        append(&shard, 0, 100).await.unwrap();
-        let parked = await_data(&shard, &[(0, 0), (1, 0)], 2 * size, 10_000);
-        let writer = shard.clone();
-        spawn(async move {
-            sleep(Duration::from_secs(1)).await;
-            append(&writer, 1, 100).await.unwrap();
-        });
-        let start = now();
-        assert_eq!(outcome(parked.await), Awaited::Ready);
-        assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&(now() - start)));
-        assert_eq!(shard.replica(partition(0)).unwrap().machine().fetches_parked(), 0);
-    });
-}
-
-#[test]
-fn a_fetch_with_enough_to_read_is_not_parked() {
-    simulate(8, async {
-        let shard = shard_with(&Disk::new(8), 1).await;
-        append(&shard, 0, 100).await.unwrap();
-        let start = now();
-        assert_eq!(outcome(await_data(&shard, &[(0, 0)], 1, 1_000).await), Awaited::Ready);
-        assert_eq!(
-            outcome(await_data(&shard, &[(5, 0)], 1, 1_000).await),
-            Awaited::Ready,
-            "the read says what is wrong"
-        );
-        assert_eq!(outcome(await_data(&shard, &[(0, 1)], 1, 0).await), Awaited::Expired);
-        assert_eq!(now(), start);
-    });
-}
-
-#[test]
-fn parked_fetches_expire_each_at_its_deadline() {
-    simulate(9, async {
-        let shard = shard_with(&Disk::new(9), 1).await;
-        let start = now();
-        let late = await_data(&shard, &[(0, 0)], 1, 300);
-        let early = await_data(&shard, &[(0, 0)], 1, 100);
-        assert_eq!(outcome(early.await), Awaited::Expired);
-        assert_eq!(now() - start, Duration::from_millis(100));
-        assert_eq!(outcome(late.await), Awaited::Expired);
-        assert_eq!(now() - start, Duration::from_millis(300));
-    });
-}
-
-#[test]
-fn a_cancelled_fetch_is_answered_at_once() {
-    simulate(10, async {
-        let shard = shard_with(&Disk::new(10), 1).await;
-        let parked = await_data(&shard, &[(0, 0)], 1, 300);
-        let start = now();
-        shard.submit_local(Request::CancelAwait(AWAIT)).await;
-        assert_eq!(outcome(parked.await), Awaited::Cancelled);
-        assert_eq!(now(), start);
-    });
-}
-
-#[test]
 fn deleted_records_are_out_of_range() {
     simulate(13, async {
         let shard = shard_with(&Disk::new(13), 1).await;
@@ -322,38 +260,6 @@ fn deleted_records_are_out_of_range() {
         sleep(Duration::from_secs(70)).await;
         assert_eq!(append(&shard, 0, 1).await.unwrap().base_offset, Offset(4));
         assert_eq!(shard.replica(partition(0)).unwrap().log().segment_count(), 1);
-    });
-}
-
-#[test]
-fn offsets_are_listed_by_time_and_place() {
-    simulate(14, async {
-        let shard = shard_with(&Disk::new(14), 1).await;
-        for timestamp in [100, 300, 200] {
-            let mut builder = BatchBuilder::new();
-            builder.append(&NewRecord { timestamp: Timestamp(timestamp), key: None, value: None, headers: &[] });
-            append_all(&shard, vec![part(0, builder.build())]).await.remove(0).unwrap();
-        }
-        let queries = [
-            (OffsetQuery::Earliest, Some(0)),
-            (OffsetQuery::Latest, Some(3)),
-            (OffsetQuery::MaxTimestamp, Some(1)),
-            (OffsetQuery::At(Timestamp(150)), Some(1)),
-            (OffsetQuery::At(Timestamp(301)), None),
-            (OffsetQuery::LatestTiered, None),
-        ];
-        let ask = |query| ListOffsetsPart {
-            partition: partition(0),
-            query,
-            current_leader_epoch: None,
-            isolation: Isolation::ReadUncommitted,
-        };
-        let parts = queries.iter().map(|(query, _)| ask(*query)).collect();
-        let Reply::ListOffsets(results) = shard.submit_local(Request::ListOffsets(parts)).await else {
-            panic!("no list")
-        };
-        let found: Vec<_> = results.into_iter().map(|result| result.unwrap().offset).collect();
-        assert_eq!(found, queries.map(|(_, offset)| offset.map(Offset)));
     });
 }
 
@@ -507,6 +413,10 @@ fn shards_ask_each_other_through_the_mesh() {
 }
 
 mod compacting;
+mod flushing;
+mod listing;
 mod moving;
 mod offline;
 mod retaining;
+mod scrubbing;
+mod waiting;

@@ -218,3 +218,22 @@ fn what_the_last_run_left_is_found_by_partition() {
     assert_eq!(dirs.dirs[1].doomed, ["gone-0.0123456789abcdef0123456789abcdef-delete"]);
     assert!(!temp.0.join("b/.kafka_cleanshutdown").exists());
 }
+
+#[test]
+fn a_cordoned_directory_gets_a_partition_only_when_it_must() {
+    let temp = TempDir::new();
+    let mut dirs = open(&temp.config("")).unwrap();
+    let (first, second) = (dirs.dirs[0].path.clone(), dirs.dirs[1].directory_id);
+    let place = |dirs: &mut LogDirs, index, assigned| {
+        dirs.place("t", PartitionIndex(index), assigned).expect("there are directories").log_dir
+    };
+    dirs.cordon(|path| *path == *first);
+    assert_eq!([0, 1, 2].map(|index| place(&mut dirs, index, None)), [1, 1, 1]);
+    let named = dirs.dirs[0].directory_id;
+    assert_eq!(place(&mut dirs, 3, Some(named)), 0, "the controller said so");
+    dirs.cordon(|_| true);
+    assert_eq!(place(&mut dirs, 4, Some(second)), 1);
+    assert_eq!(place(&mut dirs, 5, None), 0, "the one with the fewest of all");
+    dirs.cordon(|_| false);
+    assert_eq!(place(&mut dirs, 6, None), 0);
+}

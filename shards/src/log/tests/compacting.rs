@@ -1,21 +1,19 @@
-//! Compaction on a simulated disk: by hand, and random histories with crashes against a map.
+//! Compaction on a simulated disk, by hand.
 
 use super::fixture::*;
 use crate::log::cleaner::{CleanError, Cleaned, Means, Pace, clean, survey};
 use crate::log::{CleanupPolicy, Doomed, Log, settle};
 use crate::record::{BatchBuilder, Codec, EndTransactionMarker, NewRecord, ValidBatch};
 use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
-use proptest::prelude::*;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
-type Sample = (String, Option<String>);
+pub type Sample = (String, Option<String>);
 
 fn sample(key: &str, value: impl Into<Option<&'static str>>) -> Sample {
     (key.into(), value.into().map(str::to_owned))
 }
 
-fn keyed(builder: BatchBuilder, records: &[Sample]) -> ValidBatch {
+pub fn keyed(builder: BatchBuilder, records: &[Sample]) -> ValidBatch {
     let mut builder = builder;
     for (key, value) in records {
         let value = value.as_deref().map(str::as_bytes);
@@ -24,13 +22,13 @@ fn keyed(builder: BatchBuilder, records: &[Sample]) -> ValidBatch {
     builder.build()
 }
 
-fn compacted(fixture: &mut Fixture, segment_bytes: u32) {
+pub fn compacted(fixture: &mut Fixture, segment_bytes: u32) {
     fixture.config.cleanup_policy = CleanupPolicy::COMPACT;
     fixture.config.segment_bytes = segment_bytes;
     fixture.config.min_cleanable_dirty_ratio = 0.0;
 }
 
-async fn compact(log: &RefCell<Log>, map_bytes: usize) -> Result<Cleaned, CleanError> {
+pub async fn compact(log: &RefCell<Log>, map_bytes: usize) -> Result<Cleaned, CleanError> {
     let high_watermark = log.borrow().written_offset();
     let dirt = survey(log, high_watermark, crate::runtime::wall_clock()).await.unwrap().unwrap();
     let pace = RefCell::new(Pace::new(f64::MAX));
@@ -281,127 +279,4 @@ fn a_damaged_batch_is_reported_and_nothing_replaced() {
         assert_eq!(fixture.read_file(name).await, bytes);
         assert!(log.borrow().failure().is_none(), "the log goes on");
     });
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    /// Keys, each with a value or none.
-    Append(Vec<(u8, bool)>, usize),
-    Compact {
-        map_keys: usize,
-    },
-    Wait,
-    Reopen,
-    /// The power goes at this operation of the next compaction.
-    CutDuringCompaction(u64),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let records = prop::collection::vec((0..12u8, prop::bool::weighted(0.75)), 1..8);
-    prop_oneof![
-        8 => (records, 0..5usize).prop_map(|(records, codec)| Step::Append(records, codec)),
-        3 => (3..40usize).prop_map(|map_keys| Step::Compact { map_keys }),
-        1 => Just(Step::Wait),
-        1 => Just(Step::Reopen),
-        2 => (1..120u64).prop_map(Step::CutDuringCompaction),
-    ]
-}
-
-/// What was appended.
-#[derive(Default)]
-struct Model {
-    records: Vec<(i64, Sample)>,
-    end: i64,
-}
-
-impl Model {
-    fn last_of_each(&self) -> BTreeMap<&str, (i64, &Option<String>)> {
-        self.records.iter().map(|(offset, (key, value))| (key.as_str(), (*offset, value))).collect()
-    }
-}
-
-async fn run(mut fixture: Fixture, steps: Vec<Step>) {
-    compacted(&mut fixture, 700);
-    fixture.config.delete_retention_ms = 60_000;
-    fixture.config.index_interval_bytes = 200;
-    fixture.config.durability = crate::log::Durability::Synced;
-    let mut log = fixture.open().await;
-    let mut model = Model::default();
-    for step in steps {
-        match step {
-            Step::Append(records, codec) => {
-                let record = |(at, (key, has_value)): (usize, &(u8, bool))| {
-                    let value = has_value.then(|| format!("value {} {}", model.end + at as i64, "x".repeat(30)));
-                    (format!("key {key}"), value)
-                };
-                let records: Vec<_> = records.iter().enumerate().map(record).collect();
-                append(&log, &keyed(BatchBuilder::new().codec(Codec::ALL[codec], None), &records)).await;
-                let start = model.end;
-                model.end += records.len() as i64;
-                model.records.extend(records.into_iter().enumerate().map(|(at, record)| (start + at as i64, record)));
-            }
-            Step::Compact { map_keys } => drop(compact(&log, map_keys * 24).await.unwrap()),
-            Step::Wait => crate::runtime::sleep(std::time::Duration::from_secs(70)).await,
-            Step::Reopen => {
-                let cleaned = log.borrow().cleaned();
-                log = fixture.reopened(log).await;
-                log.borrow_mut().set_cleaned(cleaned);
-            }
-            Step::CutDuringCompaction(at) => {
-                let (cleaned, recovery_point) = (log.borrow().cleaned(), log.borrow().recovery_point().0);
-                fixture.disk.cut_power_at(at);
-                let result = compact_until_cut(&log).await;
-                if result {
-                    fixture.disk.power_cut();
-                }
-                drop(log);
-                log = fixture.open_as(false, recovery_point).await;
-                log.borrow_mut().set_cleaned(cleaned);
-            }
-        }
-        check(&log, &model).await;
-    }
-}
-
-/// True when the power did not go meanwhile.
-async fn compact_until_cut(log: &RefCell<Log>) -> bool {
-    let high_watermark = log.borrow().written_offset();
-    let Ok(Some(dirt)) = survey(log, high_watermark, crate::runtime::wall_clock()).await else { return false };
-    let pace = RefCell::new(Pace::new(f64::MAX));
-    let means = Means { map_bytes: 1 << 20, load_factor: 0.9, pace: &pace, must_stop: &|| false, doomed: &drop };
-    clean(log, &dirt, &means).await.is_ok()
-}
-
-/// A reader gets every key's last value, nothing that was not written, and nothing of a deleted key that is not older
-/// than its tombstone.
-async fn check(log: &RefCell<Log>, model: &Model) {
-    assert_eq!(log.borrow().end_offset(), Offset(model.end));
-    for _ in 0..2 {
-        let found = all(log).await;
-        assert!(found.is_sorted_by(|a, b| a.0 < b.0));
-        let written: BTreeMap<_, _> = model.records.iter().map(|(offset, record)| (*offset, record)).collect();
-        assert!(found.iter().all(|(offset, record)| written[offset] == record));
-        let mut state: BTreeMap<&str, (i64, &Option<String>)> = BTreeMap::new();
-        for (offset, (key, value)) in &found {
-            state.insert(key, (*offset, value));
-        }
-        for (key, (offset, value)) in model.last_of_each() {
-            match value {
-                Some(_) => assert_eq!(state.get(key), Some(&(offset, value)), "{key}"),
-                None => assert!(state.get(key).is_none_or(|(_, value)| value.is_none()), "{key} is deleted"),
-            }
-        }
-        log.borrow_mut().shrink_tail(0);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn random_histories_with_crashes_keep_every_last_value(
-        seed in 0..1000u64, steps in prop::collection::vec(step(), 1..50)
-    ) {
-        test_seeded(seed, |fixture| run(fixture, steps));
-    }
 }

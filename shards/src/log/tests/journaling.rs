@@ -1,6 +1,6 @@
 use super::fixture::*;
 use crate::log::close::secure;
-use crate::log::{Durability, Log, Restored, Unjournaled, close, settle};
+use crate::log::{Durability, Log, Restored, Search, Unjournaled, close, settle};
 use crate::types::{LeaderEpoch, Offset};
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -256,7 +256,12 @@ fn a_search_by_time_sees_what_is_in_memory_only() {
             }
             let find = |what| {
                 let plan = log.borrow().plan_lookup(what, log.borrow().stable_offset());
-                async move { plan.run().await.unwrap().map(|found| found.offset.0) }
+                async move {
+                    match plan.run().await.unwrap() {
+                        Search::Found(found) => Some(found.offset.0),
+                        Search::Nothing | Search::Outdated => None,
+                    }
+                }
             };
             assert_eq!(find(Lookup::At(NOW)).await, Some(0));
             assert_eq!(find(Lookup::At(crate::types::Timestamp(NOW.0 + 101))).await, Some(2));

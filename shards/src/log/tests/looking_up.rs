@@ -1,12 +1,16 @@
 use super::fixture::*;
-use crate::log::{Log, Lookup, close};
+use crate::log::{Log, Lookup, Search, close};
 use crate::record::{BatchBuilder, Codec, NewRecord};
 use crate::types::{Offset, Timestamp};
 use std::cell::RefCell;
 
 async fn look_up(log: &RefCell<Log>, what: Lookup, below: i64) -> Option<(i64, i64)> {
     let plan = log.borrow().plan_lookup(what, Offset(below));
-    plan.run().await.unwrap().map(|found| (found.timestamp.0, found.offset.0))
+    match plan.run().await.unwrap() {
+        Search::Found(found) => Some((found.timestamp.0, found.offset.0)),
+        Search::Nothing => None,
+        Search::Outdated => panic!("nothing happens to the log meanwhile"),
+    }
 }
 
 async fn at(log: &RefCell<Log>, timestamp: i64) -> Option<(i64, i64)> {

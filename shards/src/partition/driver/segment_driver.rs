@@ -109,19 +109,32 @@ impl Replica {
         self.seals.notify_all();
         match result {
             Ok(()) => self.seal_if_due(host),
+            Err(error) if error.is_shortage() => {
+                host.short(&self.home, &error);
+            }
             Err(error) => self.fail(host, Input::StorageFailed, error),
         }
     }
 
     /// One write. It first runs after its spawner yields, so it takes all of that turn's batches.
     pub(super) async fn write(self: Rc<Self>, host: Rc<dyn Host>) {
-        let result = match self.next_write() {
-            Some(write) => self.run_write(write).await,
-            None => Ok(()),
-        };
+        let result = self.until_supplied(&host, async || self.write_next().await).await;
         self.writing_through.set(false);
         self.io_ended(&host, result);
         self.write_back_if_due(&host);
+    }
+
+    async fn write_next(&self) -> Result<(), StorageError> {
+        let before = self.wants.get();
+        let Some(write) = self.next_write() else { return Ok(()) };
+        let result = self.run_write(write).await;
+        if let Err(StorageError::Shortage { .. }) = result {
+            let now = self.wants.get();
+            let (through, back, sync) =
+                (now.through || before.through, now.back || before.back, now.sync || before.sync);
+            self.wants.set(Wants { through, back, sync });
+        }
+        result
     }
 
     fn next_write(&self) -> Option<Write> {

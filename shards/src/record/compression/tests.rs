@@ -29,6 +29,17 @@ fn every_codec_gives_back_what_it_took() {
 }
 
 #[test]
+fn lz4_packs_tighter_where_kafka_does() {
+    let text: Vec<u8> = (0..20_000u32).flat_map(|n| n.wrapping_mul(n / 7).to_string().into_bytes()).collect();
+    let packed = |level| deflate(Codec::Lz4, level, &text);
+    assert_eq!(packed(None), packed(Some(9)), "Kafka's default is the fast method, whatever its number");
+    assert!(packed(Some(12)).len() < packed(Some(3)).len() && packed(Some(3)).len() < packed(Some(9)).len());
+    for level in [-5, 1, 2, 9, 12, 17, 100] {
+        assert_eq!(inflate(Codec::Lz4, &packed(Some(level)), 1 << 20).unwrap(), text, "{level}");
+    }
+}
+
+#[test]
 fn a_bomb_is_put_out_at_the_bound() {
     let zeroes = vec![0; 8 << 20];
     for codec in Codec::ALL {

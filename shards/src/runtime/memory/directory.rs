@@ -26,7 +26,7 @@ impl Directory {
     }
 
     pub(in crate::runtime) async fn create_dir(&self, name: &str) -> io::Result<Self> {
-        self.change().await?;
+        self.opening().await?;
         {
             let mut state = self.disk.state();
             if state.directory(self.node).get(name).is_none() {
@@ -38,12 +38,12 @@ impl Directory {
     }
 
     pub(in crate::runtime) async fn open_dir(&self, name: &str) -> io::Result<Self> {
-        self.change().await?;
+        self.opening().await?;
         self.child(name)
     }
 
     pub(in crate::runtime) async fn list(&self) -> io::Result<Vec<Entry>> {
-        self.change().await?;
+        self.opening().await?;
         let mut state = self.disk.state();
         let names: Vec<(String, NodeId)> =
             state.directory(self.node).names().map(|(name, node)| (name.clone(), node)).collect();
@@ -61,7 +61,7 @@ impl Directory {
     }
 
     pub(in crate::runtime) async fn open_file(&self, name: &str, mode: OpenMode) -> io::Result<File> {
-        self.change().await?;
+        self.opening().await?;
         let access = match mode {
             OpenMode::Read => Access::Read,
             OpenMode::Write { synced: false, .. } => Access::Write,
@@ -211,8 +211,17 @@ impl Directory {
         self.sync().await
     }
 
+    async fn opening(&self) -> io::Result<()> {
+        let begun = self.disk.state().begin_opening(self.life);
+        self.begun(begun).await
+    }
+
     async fn change(&self) -> io::Result<()> {
         let begun = self.disk.state().begin(Operation::Change, self.life);
+        self.begun(begun).await
+    }
+
+    async fn begun(&self, begun: io::Result<()>) -> io::Result<()> {
         self.disk.delay().await;
         begun?;
         self.disk.state().check_life(self.life)

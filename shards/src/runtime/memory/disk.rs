@@ -4,6 +4,7 @@ use super::directory::Directory;
 use super::node::{DirectoryNode, FileNode, Node, NodeId};
 use crate::runtime::random::Random;
 use crate::runtime::{executor, simulation};
+use std::backtrace::Backtrace;
 use std::cell::{RefCell, RefMut};
 use std::io;
 use std::rc::Rc;
@@ -24,6 +25,15 @@ pub enum Operation {
     Change,
 }
 
+/// A step of the engine that the power did not outlast.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct CutPlace {
+    /// The operation and the line that asked for it.
+    pub step: String,
+    /// Logs were being opened: nothing was written for anybody yet.
+    pub is_opening: bool,
+}
+
 pub(super) struct State {
     pub(super) random: Random,
     pub(super) nodes: Vec<Node>,
@@ -32,7 +42,9 @@ pub(super) struct State {
     pub(super) in_flight: Vec<Flight>,
     space: Option<u64>,
     failing: Vec<(Operation, u64)>,
+    exhausted: bool,
     cut_at: Option<u64>,
+    cut_place: Option<CutPlace>,
     done: [u64; 4],
     last_flight: u64,
 }
@@ -56,7 +68,9 @@ impl Disk {
             in_flight: Vec::new(),
             space: None,
             failing: Vec::new(),
+            exhausted: false,
             cut_at: None,
+            cut_place: None,
             done: [0; 4],
             last_flight: 0,
         })))
@@ -78,6 +92,11 @@ impl Disk {
         self.state().space = bytes;
     }
 
+    /// As long as it is exhausted, whatever opens a file or directory fails with EMFILE, and the disk is as it was.
+    pub fn exhaust_descriptors(&self, exhausted: bool) {
+        self.state().exhausted = exhausted;
+    }
+
     /// How many such operations were started, failed ones included.
     pub fn operations(&self, operation: Operation) -> u64 {
         self.state().done[operation as usize]
@@ -88,6 +107,11 @@ impl Disk {
         assert!(nth > 0, "the next operation is number 1");
         let mut state = self.state();
         state.cut_at = Some(state.done.iter().sum::<u64>() + nth);
+    }
+
+    /// Where [`Disk::cut_power_at`] has cut it, once since it was last asked.
+    pub fn cut_place(&self) -> Option<CutPlace> {
+        self.state().cut_place.take()
     }
 
     /// Cuts the power and restores it. Of writes not synced or still in flight a random subset of 512-byte sectors
@@ -128,12 +152,25 @@ impl Disk {
     }
 }
 
+impl CutPlace {
+    fn here(operation: Operation) -> Self {
+        let trace = Backtrace::force_capture().to_string();
+        let lines = trace.lines().filter_map(|line| line.trim().strip_prefix("at "));
+        let is_of_engine =
+            |line: &&str| ["/log/", "/journal/", "/shard/", "/partition/"].iter().any(|room| line.contains(room));
+        let asking = lines.into_iter().find(is_of_engine).unwrap_or("an unknown place");
+        let is_opening = ["open_log", "leftovers", "Leftovers"].iter().any(|opening| trace.contains(opening));
+        Self { step: format!("{operation:?} asked for at {asking}"), is_opening }
+    }
+}
+
 impl State {
     /// Counts an operation of a handle from life `life`: whether it goes on, and if not, how it fails.
     pub(super) fn begin(&mut self, operation: Operation, life: u64) -> io::Result<()> {
         self.check_life(life)?;
         self.done[operation as usize] += 1;
         if self.cut_at.is_some_and(|at| self.done.iter().sum::<u64>() >= at) {
+            self.cut_place = Some(CutPlace::here(operation));
             self.power_cut();
             return Err(powerless());
         }
@@ -145,6 +182,14 @@ impl State {
                 Err(io::Error::from_raw_os_error(libc::EIO))
             }
             None => Ok(()),
+        }
+    }
+
+    /// As [`State::begin`], of what needs a descriptor.
+    pub(super) fn begin_opening(&mut self, life: u64) -> io::Result<()> {
+        match self.exhausted {
+            true => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+            false => self.begin(Operation::Change, life),
         }
     }
 
@@ -213,6 +258,7 @@ impl State {
     fn process_kill(&mut self) {
         self.life += 1;
         self.failing.clear();
+        self.exhausted = false;
         self.cut_at = None;
         for node in &mut self.nodes {
             if let Node::File(file) = node {

@@ -8,7 +8,7 @@ mod node;
 mod pages;
 
 pub(super) use directory::Directory;
-pub use disk::{Disk, Operation};
+pub use disk::{CutPlace, Disk, Operation};
 pub(super) use file::File;
 
 /// What a disk writes whole or not at all.

@@ -90,7 +90,96 @@ fn what_was_acknowledged_is_there_when_the_directory_works_again() {
             open(&shard, synced(index, 1)).await.unwrap();
             assert!(offsets(&read(&shard, index, 0).await).len() >= acknowledged);
         }
+        assert!(shard.readers.iter().all(|reader| reader.open_files() == 0), "removed files would take space for ever");
     });
+}
+
+#[test]
+fn what_the_process_has_no_descriptors_for_waits_and_nothing_goes_offline() {
+    for durability in [Durability::Synced, Durability::Written] {
+        simulate(18, async {
+            let disk = Disk::new(18);
+            let shard = new_shard(&disk);
+            let config = LogConfig { durability, segment_bytes: 64 << 10, ..LogConfig::default() };
+            let config = Arc::new(config);
+            open(&shard, OpenPartition { config, ..open_partition(partition(0)) }).await.unwrap();
+            for _ in 0..4 {
+                append(&shard, 0, 30_000).await.unwrap();
+            }
+            sleep(Duration::from_secs(10)).await;
+            shard.replica(partition(0)).unwrap().log_mut().shrink_tail(0);
+            disk.exhaust_descriptors(true);
+            assert!(is_storage_error(&read(&shard, 0, 0).await));
+            assert!(matches!(
+                open(&shard, open_partition(partition(1))).await,
+                Err(crate::error::ChangeError::Shortage(cause)) if cause.contains("RLIMIT_NOFILE")
+            ));
+            let appends: Vec<_> =
+                (0..4).map(|_| shard.submit_local(Request::Append { parts: vec![part(0, batch(60_000))] })).collect();
+            sleep(Duration::from_secs(5)).await;
+            assert!(!shard.is_offline(LogDirIndex(0)));
+            assert!(shard.replica(partition(0)).unwrap().log().written_offset() < Offset(8), "it needs new files");
+            disk.exhaust_descriptors(false);
+            for appended in appends {
+                assert!(matches!(appended.await, Reply::Append(results) if results[0].is_ok()));
+            }
+            sleep(Duration::from_secs(10)).await;
+            assert_eq!(offsets(&read_far(&shard, 0, 0).await), [0, 1, 2, 3, 4, 5, 6, 7]);
+            let Reply::Shutdown(checkpoints) = shard.submit_local(Request::Shutdown).await else {
+                panic!("no checkpoints")
+            };
+            assert!(checkpoints.iter().all(|c| c.sound == (c.partition == partition(0))));
+        });
+    }
+}
+
+#[test]
+fn a_segment_is_sealed_when_there_are_descriptors_again() {
+    simulate(19, async {
+        let disk = Disk::new(19);
+        let shard = shard_with(&disk, 1).await;
+        append(&shard, 0, 1_000).await.unwrap();
+        let mut exhausted = false;
+        for at in 0..400 {
+            let appended = shard.submit_local(Request::Append { parts: vec![part(0, batch(9_000))] });
+            sleep(Duration::from_millis(1 + at % 7)).await;
+            exhausted = !exhausted && at % 3 == 0;
+            disk.exhaust_descriptors(exhausted);
+            sleep(Duration::from_millis(at % 5)).await;
+            drop(appended);
+        }
+        disk.exhaust_descriptors(false);
+        sleep(Duration::from_secs(10)).await;
+        assert!(!shard.is_offline(LogDirIndex(0)));
+        assert!(shard.replica(partition(0)).unwrap().log().is_tidy());
+        let Reply::Shutdown(checkpoints) = shard.submit_local(Request::Shutdown).await else {
+            panic!("no checkpoints")
+        };
+        assert!(checkpoints[0].sound && checkpoints[0].recovery_point == Offset(401));
+        let shard = new_shard(&disk);
+        open(&shard, OpenPartition { clean: true, ..open_partition(partition(0)) }).await.unwrap();
+        let mut next = 0;
+        while next < 401 {
+            let read = offsets(&read(&shard, 0, next).await);
+            assert_eq!(read, (next..next + read.len() as i64).collect::<Vec<_>>());
+            next += read.len() as i64;
+        }
+    });
+}
+
+/// Everything from there on, however many segments it takes.
+async fn read_far(shard: &Rc<Shard>, index: i32, from: i64) -> ReadResult {
+    let mut pieces = Vec::new();
+    let mut next = from;
+    loop {
+        let result = read(shard, index, next).await;
+        let Some(last) = offsets(&result).last().copied() else { break };
+        pieces.extend_from_slice(&result.unwrap().records.into_bytes());
+        next = last + 1;
+    }
+    let mut ok = read(shard, index, next).await.unwrap();
+    ok.records = crate::log::Records::from(bytes::Bytes::from(pieces));
+    Ok(ok)
 }
 
 #[test]

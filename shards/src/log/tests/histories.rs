@@ -1,0 +1,286 @@
+//! Compaction of random histories, with transactions and crashes in the middle, against what Kafka's consumer is owed.
+
+use super::compacting::{Sample, compact, compacted, keyed};
+use super::fixture::*;
+use crate::log::cleaner::{Means, Pace, clean, survey};
+use crate::log::{Aborted, Log};
+use crate::record::{Batch, BatchBuilder, Codec, ControlRecord, ControlRecordType, EndTransactionMarker};
+use crate::runtime::{self, Instant};
+use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::time::Duration;
+
+/// `delete.retention.ms`.
+const RETENTION: Duration = Duration::from_mins(1);
+const PRODUCERS: usize = 2;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Keys, each with a value or none.
+    Append(Vec<(u8, bool)>, usize),
+    /// The same, in the transaction of a producer, which begins if none is open.
+    Transact(usize, Vec<(u8, bool)>),
+    /// Ends the producer's transaction if it has one: it commits, or aborts.
+    End(usize, bool),
+    Compact {
+        map_keys: usize,
+    },
+    Wait,
+    Reopen,
+    /// The power goes at this operation of the next compaction.
+    CutDuringCompaction(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let records = || prop::collection::vec((0..12u8, prop::bool::weighted(0.75)), 1..8);
+    prop_oneof![
+        8 => (records(), 0..5usize).prop_map(|(records, codec)| Step::Append(records, codec)),
+        4 => (0..PRODUCERS, records()).prop_map(|(producer, records)| Step::Transact(producer, records)),
+        4 => (0..PRODUCERS, any::<bool>()).prop_map(|(producer, commits)| Step::End(producer, commits)),
+        4 => (3..40usize).prop_map(|map_keys| Step::Compact { map_keys }),
+        1 => Just(Step::Wait),
+        1 => Just(Step::Reopen),
+        2 => (1..160u64).prop_map(Step::CutDuringCompaction),
+    ]
+}
+
+/// What was appended.
+#[derive(Default)]
+struct Model {
+    /// Those of aborted transactions excepted.
+    records: BTreeMap<i64, Sample>,
+    /// When each tombstone was written.
+    tombstones: BTreeMap<i64, Instant>,
+    /// Of markers.
+    markers: BTreeMap<i64, Instant>,
+    /// Offsets of records that no consumer may see.
+    aborted: BTreeSet<i64>,
+    /// Of the transaction that each producer has open.
+    open: [Vec<i64>; PRODUCERS],
+    sequences: [i32; PRODUCERS],
+    end: i64,
+}
+
+impl Model {
+    fn take(&mut self, records: Vec<Sample>) -> Vec<i64> {
+        let offsets: Vec<_> = (self.end..).take(records.len()).collect();
+        for (offset, record) in offsets.iter().zip(records) {
+            if record.1.is_none() {
+                self.tombstones.insert(*offset, runtime::now());
+            }
+            self.records.insert(*offset, record);
+        }
+        self.end += offsets.len() as i64;
+        offsets
+    }
+
+    fn samples(&self, records: &[(u8, bool)]) -> Vec<Sample> {
+        let sample = |(offset, (key, has_value)): (i64, &(u8, bool))| {
+            (format!("key {key}"), has_value.then(|| format!("value {offset} {}", "x".repeat(30))))
+        };
+        (self.end..).zip(records).map(sample).collect()
+    }
+
+    /// The last records of each key below the first open transaction.
+    fn last_of_each(&self) -> BTreeMap<&str, (i64, &Option<String>)> {
+        let decided = self.records.range(..self.first_open());
+        decided.map(|(offset, (key, value))| (key.as_str(), (*offset, value))).collect()
+    }
+
+    fn first_open(&self) -> i64 {
+        self.open.iter().filter_map(|open| open.first().copied()).min().unwrap_or(self.end)
+    }
+}
+
+async fn run(mut fixture: Fixture, steps: Vec<Step>) {
+    compacted(&mut fixture, 700);
+    fixture.config.delete_retention_ms = RETENTION.as_millis() as i64;
+    fixture.config.index_interval_bytes = 200;
+    fixture.config.durability = crate::log::Durability::Synced;
+    let mut log = fixture.open().await;
+    let mut model = Model::default();
+    for step in steps {
+        match step {
+            Step::Append(records, codec) => {
+                let records = model.samples(&records);
+                append(&log, &keyed(BatchBuilder::new().codec(Codec::ALL[codec], None), &records)).await;
+                model.take(records);
+            }
+            Step::Transact(producer, records) => transact(&log, &mut model, producer, &records).await,
+            Step::End(producer, commits) => end(&log, &mut model, producer, commits).await,
+            Step::Compact { map_keys } => drop(compact(&log, map_keys * 24).await.unwrap()),
+            Step::Wait => runtime::sleep(RETENTION + Duration::from_secs(10)).await,
+            Step::Reopen => {
+                let cleaned = log.borrow().cleaned();
+                log = fixture.reopened(log).await;
+                log.borrow_mut().set_cleaned(cleaned);
+            }
+            Step::CutDuringCompaction(at) => {
+                let (cleaned, recovery_point) = (log.borrow().cleaned(), log.borrow().recovery_point().0);
+                fixture.disk.cut_power_at(at);
+                let result = compact_until_cut(&log).await;
+                if result {
+                    fixture.disk.power_cut();
+                }
+                drop(log);
+                log = fixture.open_as(false, recovery_point).await;
+                log.borrow_mut().set_cleaned(cleaned);
+            }
+        }
+        let end = log.borrow().written_offset();
+        log.borrow_mut().advance_high_watermark(end);
+        check(&log, &model).await;
+    }
+}
+
+async fn transact(log: &RefCell<Log>, model: &mut Model, producer: usize, records: &[(u8, bool)]) {
+    let records = model.samples(records);
+    let sequence = Sequence(model.sequences[producer]);
+    let builder = BatchBuilder::new().producer(id(producer), ProducerEpoch(0), sequence).transactional();
+    append(log, &keyed(builder, &records)).await;
+    model.sequences[producer] += records.len() as i32;
+    let offsets = model.take(records);
+    model.open[producer].extend(offsets);
+}
+
+async fn end(log: &RefCell<Log>, model: &mut Model, producer: usize, commits: bool) {
+    let offsets = std::mem::take(&mut model.open[producer]);
+    if offsets.is_empty() {
+        return;
+    }
+    let marker = EndTransactionMarker { committed: commits, coordinator_epoch: 0 };
+    append(log, &marker.batch(id(producer), ProducerEpoch(0), NOW)).await;
+    model.markers.insert(model.end, runtime::now());
+    model.end += 1;
+    if !commits {
+        model.records.retain(|offset, _| !offsets.contains(offset));
+        model.tombstones.retain(|offset, _| !offsets.contains(offset));
+        model.aborted.extend(offsets);
+    }
+}
+
+fn id(producer: usize) -> ProducerId {
+    ProducerId(producer as i64 + 5)
+}
+
+/// True when the power did not go meanwhile.
+async fn compact_until_cut(log: &RefCell<Log>) -> bool {
+    let high_watermark = log.borrow().written_offset();
+    let Ok(Some(dirt)) = survey(log, high_watermark, runtime::wall_clock()).await else { return false };
+    let pace = RefCell::new(Pace::new(f64::MAX));
+    let means = Means { map_bytes: 1 << 20, load_factor: 0.9, pace: &pace, must_stop: &|| false, doomed: &drop };
+    clean(log, &dirt, &means).await.is_ok()
+}
+
+/// Whatever it is read from, nothing that must be there is missing, and nothing is there that must not be.
+async fn check(log: &RefCell<Log>, model: &Model) {
+    assert_eq!(log.borrow().end_offset(), Offset(model.end));
+    let stable = log.borrow().last_stable_offset(Offset(model.end));
+    assert_eq!(stable, Offset(model.first_open()), "what is open is open, and nothing else");
+    for _ in 0..2 {
+        let batches = whole(log).await;
+        check_kept(&batches, model);
+        let plan = log.borrow().plan_aborted(Offset(0));
+        let aborted = plan.run(stable).await.unwrap().unwrap();
+        let found = committed(&batches, aborted, stable);
+        check_found(&found, model);
+        log.borrow_mut().shrink_tail(0);
+    }
+}
+
+async fn whole(log: &RefCell<Log>) -> Vec<Batch> {
+    let (mut from, end) = (0, log.borrow().written_offset().0);
+    let mut found: Vec<Batch> = Vec::new();
+    while from < end {
+        let records = read(log, from, 100_000, true).await;
+        let Some(next) = records.end_offset() else { break };
+        for batch in crate::record::batches(&records.into_bytes()) {
+            let batch = batch.unwrap();
+            batch.check_crc().unwrap();
+            assert!(found.last().is_none_or(|last| last.header.last_offset() < batch.header.base_offset));
+            found.push(batch);
+        }
+        from = next.0;
+    }
+    found
+}
+
+/// Tombstones and markers stay for a while after they have done their work: a consumer may be on its way to them.
+fn check_kept(batches: &[Batch], model: &Model) {
+    let is_young = |at: &&Instant| runtime::now() < **at + RETENTION;
+    let offsets: HashSet<i64> = batches
+        .iter()
+        .flat_map(|batch| batch.records(1 << 20).map(|record| record.unwrap().offset.0).collect::<Vec<_>>())
+        .collect();
+    for (offset, at) in model.markers.iter().filter(|(_, at)| is_young(at)) {
+        assert!(offsets.contains(offset), "the marker at {offset} of {at:?} is gone");
+    }
+    for (key, (offset, _)) in model.last_of_each() {
+        if model.tombstones.get(&offset).is_some_and(|at| is_young(&at)) {
+            assert!(offsets.contains(&offset), "the tombstone of {key} at {offset} is gone");
+        }
+    }
+}
+
+/// What Kafka's consumer makes of it with `read_committed`.
+fn committed(batches: &[Batch], mut aborted: Vec<Aborted>, stable: Offset) -> Vec<(i64, Sample)> {
+    aborted.sort_by_key(|aborted| aborted.first);
+    let mut aborted = VecDeque::from(aborted);
+    let mut aborting = HashSet::new();
+    let mut found = Vec::new();
+    for batch in batches.iter().filter(|batch| batch.header.base_offset < stable) {
+        while let Some(begun) = aborted.pop_front_if(|next| next.first <= batch.header.last_offset()) {
+            aborting.insert(begun.producer_id);
+        }
+        let producer = batch.header.producer_id;
+        if batch.header.attributes.is_control() {
+            if is_abort(batch) {
+                aborting.remove(&producer);
+            }
+        } else if !(batch.header.attributes.is_transactional() && aborting.contains(&producer)) {
+            found.extend(batch.records(1 << 20).map(Result::unwrap).map(|record| {
+                let text = |bytes: bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+                (record.offset.0, (text(record.key.unwrap()), record.value.map(text)))
+            }));
+        }
+    }
+    found
+}
+
+/// Of what is cleaned away an empty batch may be left.
+fn is_abort(batch: &Batch) -> bool {
+    let record = batch.records(1 << 20).next();
+    record.is_some_and(|record| ControlRecord::parse(&record.unwrap()).unwrap().kind == ControlRecordType::Abort)
+}
+
+/// A reader gets every key's last value, nothing that was not written, and nothing of a deleted key that is not older
+/// than its tombstone.
+fn check_found(found: &[(i64, Sample)], model: &Model) {
+    for (offset, record) in found {
+        assert!(!model.aborted.contains(offset), "{offset} was aborted");
+        assert_eq!(model.records.get(offset), Some(record), "at {offset}");
+    }
+    let mut state: BTreeMap<&str, (i64, &Option<String>)> = BTreeMap::new();
+    for (offset, (key, value)) in found {
+        state.insert(key, (*offset, value));
+    }
+    for (key, (offset, value)) in model.last_of_each() {
+        match value {
+            Some(_) => assert_eq!(state.get(key), Some(&(offset, value)), "{key}"),
+            None => assert!(state.get(key).is_none_or(|(_, value)| value.is_none()), "{key} is deleted"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_histories_with_transactions_and_crashes_keep_every_last_value(
+        seed in 0..1000u64, steps in prop::collection::vec(step(), 1..60)
+    ) {
+        test_seeded(seed, |fixture| run(fixture, steps));
+    }
+}
