@@ -6,6 +6,7 @@ use crate::member::find_coordinator;
 use crate::wire::{Wire, decode};
 use bytes::Bytes;
 use odradek_protocol::codec::{Message, Writer};
+use odradek_protocol::error::ErrorCode;
 use odradek_protocol::frame;
 use odradek_protocol::messages as m;
 use odradek_protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -168,10 +169,19 @@ fn commit_until_killed(address: SocketAddr, member: &Member, from: i64) -> Optio
     acknowledged
 }
 
+/// The group's committed offset, once its coordinator has read what there is.
 fn committed(wire: &mut Wire, group: &str) -> i64 {
     let group = OffsetFetchRequestGroup { group_id: group.into(), topics: None, ..Default::default() };
-    let answer = wire.call(8, &m::OffsetFetchRequest { groups: vec![group], ..Default::default() });
-    answer.groups[0].topics.first().map_or(-1, |topic| topic.partitions[0].committed_offset)
+    let request = m::OffsetFetchRequest { groups: vec![group], ..Default::default() };
+    loop {
+        let answer = wire.call(8, &request);
+        let told = &answer.groups[0];
+        match ErrorCode::from_code(told.error_code) {
+            ErrorCode::None => return told.topics.first().map_or(-1, |topic| topic.partitions[0].committed_offset),
+            ErrorCode::CoordinatorLoadInProgress => thread::sleep(Duration::from_millis(1)),
+            other => panic!("committed offsets are not told: {other:?}"),
+        }
+    }
 }
 
 fn rounds() -> u64 {
