@@ -2,6 +2,7 @@
 
 use super::broker::BrokerConfig;
 use super::definition::{self, Definition, Dynamic};
+use super::group;
 use super::settings::{Layer, Settings};
 use super::topic::{self, Overrides};
 use super::value::{Kind, Value};
@@ -37,6 +38,8 @@ pub enum ConfigSource {
     DynamicDefaultBroker,
     StaticBroker,
     Default,
+    BrokerLogger,
+    ClientMetrics,
     Group,
 }
 
@@ -49,6 +52,8 @@ impl ConfigSource {
             Self::DynamicDefaultBroker => 3,
             Self::StaticBroker => 4,
             Self::Default => 5,
+            Self::BrokerLogger => 6,
+            Self::ClientMetrics => 7,
             Self::Group => 8,
         }
     }
@@ -89,20 +94,77 @@ pub fn cluster(broker: &BrokerConfig) -> Vec<ConfigEntry> {
     entries.collect()
 }
 
+/// Every setting of a group with these settings of its own, by name; a group need not exist to have them.
+pub fn group(overrides: &Overrides, broker: &BrokerConfig) -> Vec<ConfigEntry> {
+    definition::group().values().map(|definition| group_entry(definition, overrides, broker)).collect()
+}
+
+/// Every setting of a subscription to clients' metrics (KIP-714), by name.
+pub fn client_metrics(overrides: &Overrides) -> Vec<ConfigEntry> {
+    definition::client_metrics().values().map(|definition| client_metrics_entry(definition, overrides)).collect()
+}
+
+/// The loggers of this broker: one, whose level is that of the most talkative part of it.
+pub fn loggers() -> Vec<ConfigEntry> {
+    let level = tracing::level_filters::LevelFilter::current().to_string().to_uppercase();
+    vec![ConfigEntry {
+        name: "root".into(),
+        value: Some(level),
+        source: ConfigSource::BrokerLogger,
+        kind: None,
+        is_read_only: false,
+        is_sensitive: false,
+        synonyms: Vec::new(),
+        documentation: "",
+    }]
+}
+
 fn topic_entry(definition: &Definition, overrides: &Overrides, broker: &BrokerConfig) -> ConfigEntry {
     let settings = broker.settings();
-    let own = overrides.get(definition.name).and_then(|text| definition.read(text).ok());
-    let mut synonyms = Vec::new();
-    if let Some(value) = &own {
-        synonyms.push(synonym(definition.name, &Layer { source: ConfigSource::Topic, value: value.clone() }, false));
-    }
+    let own = own(definition, overrides);
+    let mut synonyms = own_synonyms(definition, own.as_ref(), ConfigSource::Topic);
     if let Some(key) = topic::broker_key(definition.name) {
         synonyms.extend(settings.layers(key).iter().map(|layer| synonym(key, layer, false)));
     }
     let value = own.or_else(|| topic::broker_value(settings, definition.name));
+    entry_of(definition, value.as_ref().unwrap_or(&definition.default), synonyms)
+}
+
+fn group_entry(definition: &Definition, overrides: &Overrides, broker: &BrokerConfig) -> ConfigEntry {
+    let own = own(definition, overrides);
+    let mut synonyms = own_synonyms(definition, own.as_ref(), ConfigSource::Group);
+    match group::broker_key(definition.name) {
+        Some(key) => synonyms.extend(broker.settings().layers(key).iter().map(|layer| synonym(key, layer, false))),
+        None => {
+            let default = Layer { source: ConfigSource::Default, value: definition.default.clone() };
+            synonyms.push(synonym(definition.name, &default, false));
+        }
+    }
+    entry_of(definition, &group::value(overrides, broker, definition.name), synonyms)
+}
+
+/// A default is no synonym here.
+fn client_metrics_entry(definition: &Definition, overrides: &Overrides) -> ConfigEntry {
+    let own = own(definition, overrides);
+    let synonyms = own_synonyms(definition, own.as_ref(), ConfigSource::ClientMetrics);
+    entry_of(definition, own.as_ref().unwrap_or(&definition.default), synonyms)
+}
+
+/// The resource's own value, if it has one that can be read.
+fn own(definition: &Definition, overrides: &Overrides) -> Option<Value> {
+    overrides.get(definition.name).and_then(|text| definition.read(text).ok())
+}
+
+fn own_synonyms(definition: &Definition, own: Option<&Value>, source: ConfigSource) -> Vec<ConfigSynonym> {
+    let own = own.map(|value| synonym(definition.name, &Layer { source, value: value.clone() }, false));
+    own.into_iter().collect()
+}
+
+/// A setting of a resource that is no broker: never secret, always free to change.
+fn entry_of(definition: &Definition, value: &Value, synonyms: Vec<ConfigSynonym>) -> ConfigEntry {
     ConfigEntry {
         name: definition.name.into(),
-        value: value.as_ref().unwrap_or(&definition.default).text(),
+        value: value.text(),
         source: source_of(&synonyms),
         kind: Some(definition.kind),
         is_read_only: false,
@@ -231,5 +293,37 @@ mod tests {
             printed(entry(&topic, "min.insync.replicas")),
             "1@3 min.insync.replicas=1@3 min.insync.replicas=1@5"
         );
+    }
+
+    #[test]
+    fn a_groups_entry_lists_its_own_value_then_the_brokers_then_the_default() {
+        let shared = Overrides::from([("group.consumer.assignment.interval.ms".into(), "2000".into())]);
+        let broker = BrokerConfig::for_tests("group.consumer.session.timeout.ms=50000");
+        let broker = broker.with_dynamic(&shared, &Overrides::new());
+        let own = Overrides::from([("consumer.session.timeout.ms".into(), "46000".into())]);
+        let entries = group(&own, &broker);
+        assert_eq!(entries.len(), 17);
+        for (name, expected) in [
+            (
+                "consumer.session.timeout.ms",
+                "46000@8 consumer.session.timeout.ms=46000@8 group.consumer.session.timeout.ms=50000@4 \
+                 group.consumer.session.timeout.ms=45000@5",
+            ),
+            (
+                "consumer.assignment.interval.ms",
+                "2000@3 group.consumer.assignment.interval.ms=2000@3 group.consumer.assignment.interval.ms=1000@5",
+            ),
+            ("share.renew.acknowledge.enable", "true@5 share.renew.acknowledge.enable=true@5"),
+        ] {
+            assert_eq!(printed(entry(&entries, name)), expected);
+        }
+    }
+
+    #[test]
+    fn a_subscription_to_metrics_shows_what_was_set_and_defaults_without_synonyms() {
+        let own = Overrides::from([("match".into(), "client_id=a, client_id=b".into())]);
+        let printed: Vec<_> = client_metrics(&own).iter().map(printed).collect();
+        let expected = ["300000@5", "client_id=a,client_id=b@7 match=client_id=a,client_id=b@7", "@5"];
+        assert_eq!(printed, expected);
     }
 }

@@ -2,6 +2,8 @@
 
 use super::properties::{NotAPair, Property};
 use super::value::Kind;
+use odradek_protocol::error::ErrorCode;
+use std::fmt;
 
 /// What is wrong with a value by itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +31,39 @@ pub enum Refusal {
          [partitionId]:[brokerId],[partitionId]:[brokerId],..."
     )]
     NotReplicas(String),
+    #[error(
+        "Invalid value `{value}` for configuration {key}. The value must be either 'earliest', 'latest' or of the \
+         format 'by_duration:<PnDTnHnMn.nS>'."
+    )]
+    NotAnOffsetReset { key: String, value: String },
 }
 
-/// A configuration a client asked for and may not have: INVALID_CONFIG, with Kafka's message.
+/// Which side a value is bounded on; written as it stands in the names of bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bounding {
+    Min,
+    Max,
+}
+
+impl fmt::Display for Bounding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Min => "min",
+            Self::Max => "max",
+        })
+    }
+}
+
+impl Bounding {
+    fn relation(self) -> &'static str {
+        match self {
+            Self::Min => "greater",
+            Self::Max => "less",
+        }
+    }
+}
+
+/// A configuration a client asked for and may not have, with Kafka's message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidConfig {
     #[error("{}", value_message(key, value, refusal))]
@@ -46,6 +78,28 @@ pub enum InvalidConfig {
     TieredStorageDisabled,
     #[error("Cannot update these configs dynamically: {0}")]
     NotDynamic(String),
+    #[error("Unknown group config name: {0}")]
+    UnknownGroupKey(String),
+    #[error("{key} must be {} than or equal to {bound_key}", bounding.relation())]
+    OutOfGroupBound { key: String, bounding: Bounding, bound_key: &'static str },
+    #[error("{timeout} must be greater than {interval}")]
+    TimeoutNotAboveInterval { timeout: String, interval: String },
+    #[error("Unknown client metrics configuration: {0}")]
+    UnknownMetricsKey(String),
+    #[error("Invalid value {0} for interval.ms, interval must be between 100 and 3600000 (1 hour)")]
+    MetricsInterval(i64),
+    #[error("Illegal client matching pattern: {0}")]
+    NotAClientMatch(String),
+}
+
+impl InvalidConfig {
+    /// Kafka's code, which is another for some settings of subscriptions to clients' metrics.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::UnknownMetricsKey(_) | Self::MetricsInterval(_) => ErrorCode::InvalidRequest,
+            _ => ErrorCode::InvalidConfig,
+        }
+    }
 }
 
 fn value_message(key: &str, value: &str, refusal: &Refusal) -> String {

@@ -4,10 +4,13 @@
 //! Nothing here opens a file, asks the time or the host: `cli` brings text and host facts in.
 
 pub mod broker;
+pub mod client_metrics;
 pub mod definition;
 pub mod describe;
+pub mod duration;
 pub mod dynamic;
 pub mod error;
+pub mod group;
 pub mod groups;
 pub mod listeners;
 pub mod log_config;

@@ -1,5 +1,6 @@
 //! What a key's values are held to beyond their type, read from the table's notation.
 
+use super::duration;
 use super::error::Refusal;
 use super::value::Value;
 
@@ -13,6 +14,7 @@ pub enum Valid {
     OneOfIgnoringCase(&'static [&'static str]),
     NonEmpty,
     ThrottledReplicas,
+    OffsetReset,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +36,10 @@ impl Valid {
         if text.starts_with("non-empty string") {
             return Self::NonEmpty;
         }
-        if !text.starts_with('[') || text.contains("by_duration") {
+        if text.contains("by_duration:") {
+            return Self::OffsetReset;
+        }
+        if !text.starts_with('[') {
             return Self::Any;
         }
         range(text).unwrap_or_else(|| Self::OneOf(words(text)))
@@ -55,6 +60,7 @@ impl Valid {
                 let refusal = Refusal::OutsideRangeAndException { min: min.text, max: max.text, or: or.text };
                 if is_inside { Ok(()) } else { Err(refusal) }
             }
+            (Self::OffsetReset, Value::Text(text)) => check_offset_reset(key, text),
             (_, Value::Text(text)) => self.check_text(text),
             _ => Ok(()),
         }
@@ -115,6 +121,13 @@ fn check_replicas(key: &str, items: &[String]) -> Result<(), Refusal> {
         item.is_empty() || item.split_once(':').is_some_and(|(a, b)| is_number(a.trim()) && is_number(b.trim()))
     };
     if is_star || items.iter().all(is_pair) { Ok(()) } else { Err(Refusal::NotReplicas(key.into())) }
+}
+
+/// Either end of the log, or as long ago as a duration says.
+fn check_offset_reset(key: &str, text: &str) -> Result<(), Refusal> {
+    let ago = text.strip_prefix("by_duration:").and_then(duration::from_iso);
+    let is_known = matches!(text, "earliest" | "latest") || ago.is_some_and(|nanoseconds| nanoseconds >= 0);
+    if is_known { Ok(()) } else { Err(Refusal::NotAnOffsetReset { key: key.into(), value: text.into() }) }
 }
 
 /// `[min,...,max]`, either end absent, then perhaps ` or exception`.

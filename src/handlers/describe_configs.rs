@@ -1,5 +1,5 @@
-//! DescribeConfigs, versions 1-4: settings of topics and of this broker, where each came from. v3 adds types and
-//! documentation.
+//! DescribeConfigs, versions 1-4: settings of topics, groups, subscriptions to metrics and this broker, and where each
+//! came from. v3 adds types and documentation.
 
 use super::answer::Call;
 use super::context::Context;
@@ -43,20 +43,25 @@ fn entries(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<
         Some(ResourceType::Topic) => topic(context, name),
         Some(ResourceType::Broker) if name.is_empty() => Ok(describe::cluster(&context.config())),
         Some(ResourceType::Broker) => {
-            check_broker(context, name)?;
+            check_broker(context, name, " or empty string,")?;
             Ok(describe::broker(&context.config()))
         }
         Some(ResourceType::BrokerLogger) if name.is_empty() => {
             refuse(ErrorCode::InvalidRequest, "Broker id must not be empty")
         }
-        Some(ResourceType::BrokerLogger) => check_broker(context, name).map(|()| Vec::new()),
+        Some(ResourceType::BrokerLogger) => check_broker(context, name, "").map(|()| describe::loggers()),
         Some(ResourceType::ClientMetrics) if name.is_empty() => {
             refuse(ErrorCode::InvalidRequest, "Client metrics subscription name must not be empty")
         }
         Some(ResourceType::Group) if name.is_empty() => {
             refuse(ErrorCode::InvalidRequest, "Group name must not be empty")
         }
-        Some(ResourceType::ClientMetrics | ResourceType::Group) => Ok(Vec::new()),
+        Some(kind @ ResourceType::ClientMetrics) => {
+            Ok(describe::client_metrics(context.look().configs().of(kind, name)))
+        }
+        Some(kind @ ResourceType::Group) => {
+            Ok(describe::group(context.look().configs().of(kind, name), &context.config()))
+        }
         None => refuse(ErrorCode::InvalidRequest, format!("Unsupported resource type: {}", resource.resource_type)),
     }
 }
@@ -72,13 +77,14 @@ fn topic(context: &Context, name: &str) -> Result<Vec<ConfigEntry>, Refusal> {
     Ok(describe::topic(image.configs().of(ResourceType::Topic, name), &context.config()))
 }
 
-fn check_broker(context: &Context, name: &str) -> Result<(), Refusal> {
+/// `or_else` is what may stand there beside this broker's id.
+fn check_broker(context: &Context, name: &str, or_else: &str) -> Result<(), Refusal> {
     let me = context.identity.node;
     match name.parse::<i32>() {
         Ok(id) if id == me.0 => Ok(()),
         Ok(_) => refuse(
             ErrorCode::InvalidRequest,
-            format!("Unexpected broker id, expected {me} or empty string, but received {name}"),
+            format!("Unexpected broker id, expected {me}{or_else} but received {name}"),
         ),
         Err(_) => refuse(ErrorCode::InvalidRequest, format!("Broker id must be an integer, but it is: {name}")),
     }

@@ -17,6 +17,7 @@ mod schema;
 mod admin;
 mod api_versions;
 mod batches;
+mod configs;
 mod every_version;
 mod fetching;
 mod groups;

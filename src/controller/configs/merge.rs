@@ -115,6 +115,6 @@ fn check_nulls<'a>(keys: impl Iterator<Item = &'a Str>) -> Result<(), Refusal> {
     if nulls.is_empty() {
         return Ok(());
     }
-    let message = format!("Null value not supported for : {}", nulls.join(","));
+    let message = format!("Null value not supported for : {}", nulls.join(", "));
     Err(Refusal::new(ErrorCode::InvalidRequest, message))
 }

@@ -6,7 +6,7 @@ use super::super::topic_name::validate_topic_name;
 use super::MIN_INSYNC_REPLICAS;
 use super::merge::Change;
 use crate::config::definition::{self, Definition};
-use crate::config::{TopicConfig, dynamic};
+use crate::config::{TopicConfig, client_metrics, dynamic, group};
 use crate::metadata::{ConfigResource, ResourceType};
 use odradek_protocol::error::ErrorCode;
 use std::collections::BTreeMap;
@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 /// Longest value, as records and Kafka's clients hold it.
 const VALUE_BYTES_MAX: usize = 32_767;
 
-/// What there is to know of a key of this kind of resource.
+/// What there is to know of a key of this kind of resource. Kafka has no types for keys of subscriptions to metrics:
+/// their lists can be set, but not added to.
 pub(super) fn definition_of(kind: ResourceType, key: &str) -> Option<&'static Definition> {
     match kind {
         ResourceType::Topic => definition::topic().get(key),
         ResourceType::Broker => definition::broker().get(key),
         ResourceType::Group => definition::group().get(key),
-        ResourceType::ClientMetrics => definition::client_metrics().get(key),
-        ResourceType::BrokerLogger => None,
+        ResourceType::ClientMetrics | ResourceType::BrokerLogger => None,
     }
 }
 
@@ -94,47 +94,11 @@ pub(super) fn check_values(
     resource: &ConfigResource,
     values: &BTreeMap<String, String>,
 ) -> Result<(), Refusal> {
-    match resource.kind {
-        ResourceType::Topic => TopicConfig::validate(values, state.config())
-            .map_err(|error| Refusal::new(ErrorCode::InvalidConfig, error.to_string())),
-        ResourceType::Group => {
-            check_known(resource.kind, values, ErrorCode::InvalidConfig, "Unknown group config name:")
-        }
-        ResourceType::ClientMetrics => {
-            check_known(resource.kind, values, ErrorCode::InvalidRequest, "Unknown client metrics configuration:")?;
-            check_interval(values)
-        }
+    let verdict = match resource.kind {
+        ResourceType::Topic => TopicConfig::validate(values, state.config()),
+        ResourceType::Group => group::validate(values, state.config()),
+        ResourceType::ClientMetrics => client_metrics::validate(values),
         ResourceType::Broker | ResourceType::BrokerLogger => Ok(()),
-    }
-}
-
-fn check_known(
-    kind: ResourceType,
-    values: &BTreeMap<String, String>,
-    code: ErrorCode,
-    unknown: &str,
-) -> Result<(), Refusal> {
-    for (key, value) in values {
-        let Some(definition) = definition_of(kind, key) else {
-            return Err(Refusal::new(code, format!("{unknown} {key}")));
-        };
-        if let Err(refusal) = definition.read(value) {
-            let message = format!("Invalid value {value} for configuration {key}: {refusal}");
-            return Err(Refusal::new(code, message));
-        }
-    }
-    Ok(())
-}
-
-/// How often clients may be asked to push their metrics (KIP-714), in ms.
-fn check_interval(values: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    let Some(text) = values.get("interval.ms") else { return Ok(()) };
-    match text.trim().parse::<i64>() {
-        Ok(interval) if (100..=3_600_000).contains(&interval) => Ok(()),
-        _ => {
-            let bounds = "interval must be between 100 and 3600000 (1 hour)";
-            let message = format!("Invalid value {text} for interval.ms, {bounds}");
-            Err(Refusal::new(ErrorCode::InvalidRequest, message))
-        }
-    }
+    };
+    verdict.map_err(|invalid| Refusal::new(invalid.code(), invalid.to_string()))
 }
