@@ -124,7 +124,7 @@ const PURE: Purity = Purity {
         "shards/src/types.rs",
         "shards/src/limits.rs",
     ],
-    drivers: &["driver.rs", "segment_driver.rs"],
+    drivers: &["driver.rs", "segment_driver.rs", "shortage_driver.rs"],
 };
 
 /// Calls that have a better one, and the places where they are right.

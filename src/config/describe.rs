@@ -105,11 +105,10 @@ pub fn client_metrics(overrides: &Overrides) -> Vec<ConfigEntry> {
 }
 
 /// The loggers of this broker: one, whose level is that of the most talkative part of it.
-pub fn loggers() -> Vec<ConfigEntry> {
-    let level = tracing::level_filters::LevelFilter::current().to_string().to_uppercase();
+pub fn loggers(level: &str) -> Vec<ConfigEntry> {
     vec![ConfigEntry {
         name: "root".into(),
-        value: Some(level),
+        value: Some(level.to_uppercase()),
         source: ConfigSource::BrokerLogger,
         kind: None,
         is_read_only: false,

@@ -2,7 +2,6 @@
 
 use super::properties::{NotAPair, Property};
 use super::value::Kind;
-use odradek_protocol::error::ErrorCode;
 use std::fmt;
 
 /// What is wrong with a value by itself.
@@ -93,12 +92,9 @@ pub enum InvalidConfig {
 }
 
 impl InvalidConfig {
-    /// Kafka's code, which is another for some settings of subscriptions to clients' metrics.
-    pub fn code(&self) -> ErrorCode {
-        match self {
-            Self::UnknownMetricsKey(_) | Self::MetricsInterval(_) => ErrorCode::InvalidRequest,
-            _ => ErrorCode::InvalidConfig,
-        }
+    /// Whether Kafka calls the request invalid for it, and not the setting: some of subscriptions to clients' metrics.
+    pub fn is_of_request(&self) -> bool {
+        matches!(self, Self::UnknownMetricsKey(_) | Self::MetricsInterval(_))
     }
 }
 

@@ -13,6 +13,7 @@ use odradek_protocol::messages::describe_configs_response::{
 };
 use odradek_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use std::rc::Rc;
+use tracing::level_filters::LevelFilter;
 
 pub async fn handle(context: &Rc<Context>, _call: &Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let DescribeConfigsRequest { resources, include_synonyms, include_documentation } = request;
@@ -49,7 +50,9 @@ fn entries(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<
         Some(ResourceType::BrokerLogger) if name.is_empty() => {
             refuse(ErrorCode::InvalidRequest, "Broker id must not be empty")
         }
-        Some(ResourceType::BrokerLogger) => check_broker(context, name, "").map(|()| describe::loggers()),
+        Some(ResourceType::BrokerLogger) => {
+            check_broker(context, name, "").map(|()| describe::loggers(&LevelFilter::current().to_string()))
+        }
         Some(ResourceType::ClientMetrics) if name.is_empty() => {
             refuse(ErrorCode::InvalidRequest, "Client metrics subscription name must not be empty")
         }

@@ -3,7 +3,7 @@
 //! No borrow of the replica is held across an await, nor while its host is told something.
 
 mod segment_driver;
-mod shortage;
+mod shortage_driver;
 
 use super::input::{Arrival, Input, Output, Outputs, Sequence, Ticket, WaitId};
 use super::leader::Partition;

@@ -100,5 +100,8 @@ pub(super) fn check_values(
         ResourceType::ClientMetrics => client_metrics::validate(values),
         ResourceType::Broker | ResourceType::BrokerLogger => Ok(()),
     };
-    verdict.map_err(|invalid| Refusal::new(invalid.code(), invalid.to_string()))
+    verdict.map_err(|invalid| {
+        let code = if invalid.is_of_request() { ErrorCode::InvalidRequest } else { ErrorCode::InvalidConfig };
+        Refusal::new(code, invalid.to_string())
+    })
 }
