@@ -67,8 +67,9 @@ pub const OPEN_FILES_DEFAULT: usize = 1_000;
 /// Segments written back and synced at once to make space in a journal.
 pub const FLUSHES_AT_ONCE: usize = 4;
 
-/// When so many partitions are to be synced, one sync of their file system does it for all.
-pub const SYNCED_TOGETHER_FROM: usize = 8;
+/// When so many partitions are to be synced, one sync of their file system does it for all. It writes what others have left
+/// dirty there too, so it is not for a few.
+pub const SYNCED_TOGETHER_FROM: usize = 64;
 
 /// Bytes that a shard's partitions may have in a journal and in no segment yet; above it, appends are written where they
 /// belong before they are acknowledged. Half of it starts writing back.
