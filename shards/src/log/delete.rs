@@ -83,7 +83,11 @@ impl Deletion {
     pub async fn run(self) -> Deleted {
         let mut result = Ok(());
         for file in &self.files {
-            result = result.and(rename(file).await);
+            result = rename(file).await;
+            if result.is_err() {
+                // Going on would leave a segment behind a gap.
+                break;
+            }
         }
         if let (Ok(()), Some(file)) = (&result, self.files.first()) {
             result = file.dir().sync().await.doing("syncing a log's directory");
