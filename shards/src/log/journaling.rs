@@ -91,19 +91,13 @@ impl Log {
         self.flushed < self.written
     }
 
-    /// The file system has been synced, from `point` on.
+    /// The file system has been synced from `point` on, or will be before anybody uses the log.
     pub fn finish_sync(&mut self, point: SyncPoint) {
         if point.cuts != self.cuts || point.written <= self.flushed {
             return;
         }
         self.flushed = point.written;
         self.notes.synced_below(self.flushed);
-        self.check();
-    }
-
-    /// All that is written has been synced, or will be before the log is used, by a sync of the whole file system.
-    pub fn trust_written(&mut self) {
-        self.flushed = self.written;
         self.check();
     }
 

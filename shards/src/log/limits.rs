@@ -64,8 +64,11 @@ pub(super) const HEAT_KEPT: Duration = Duration::from_mins(10);
 /// The longest read from the page cache: it copies on the shard.
 pub(super) const AT_HAND_BYTES_MAX: usize = 2 << 20;
 
-/// Notes that may wait for their batches to be synced; with more, all of them are given up.
-pub(super) const UNSYNCED_NOTES_BYTES_MAX: usize = 256 << 10;
+/// One note; the batches after it begin another.
+pub(super) const NOTE_BYTES_MAX: usize = 64 << 10;
+
+/// Headers of a log that may wait for their batches to be synced; with more, all of them are given up.
+pub(super) const UNSYNCED_NOTES_BYTES_MAX: usize = 1 << 20;
 
 /// Positions remembered per segment, so that readers in sequence need no index.
 pub(super) const HINTS: usize = 8;

@@ -7,7 +7,7 @@
 //! A note is a hint. It was made when its batches had been synced; since then the log may have been cut there and gone on
 //! otherwise. So of batches noted in a row the last must still be where the note says, or none of them is believed.
 
-use super::limits::UNSYNCED_NOTES_BYTES_MAX;
+use super::limits::{NOTE_BYTES_MAX, UNSYNCED_NOTES_BYTES_MAX};
 use super::log::Log;
 use super::recovery::follows;
 use super::scan::Scan;
@@ -29,46 +29,37 @@ pub struct Note {
     pub from: Offset,
     /// The offset after the last one.
     pub next: Offset,
-    headers: Vec<u8>,
+    /// The whole note.
+    bytes: Vec<u8>,
     /// Where the last one ends.
     end: u64,
 }
 
 impl Note {
     fn of(batch: &TailBatch) -> Self {
-        let mut note = Self {
-            segment: batch.segment,
-            position: batch.position,
-            from: batch.base(),
-            next: batch.base(),
-            headers: Vec::new(),
-            end: batch.position,
-        };
+        let (segment, position, from) = (batch.segment, batch.position, batch.base());
+        let bytes = [segment.0.to_be_bytes(), position.to_be_bytes()].concat();
+        let mut note = Self { segment, position, from, next: from, bytes, end: position };
         note.add(batch);
         note
     }
 
     fn goes_on_with(&self, batch: &TailBatch) -> bool {
-        self.segment == batch.segment && self.end == batch.position
+        let has_room = self.bytes.len() + HEADER_LEN <= NOTE_BYTES_MAX;
+        has_room && self.segment == batch.segment && self.end == batch.position
     }
 
     fn add(&mut self, batch: &TailBatch) {
         let [head, body] = batch.parts();
-        self.headers.extend_from_slice(head);
-        self.headers.extend_from_slice(&body[..HEADER_LEN - head.len()]);
+        self.bytes.extend_from_slice(head);
+        self.bytes.extend_from_slice(&body[..HEADER_LEN - head.len()]);
         self.next = batch.last.plus(1);
         self.end = batch.end_position();
     }
 
-    /// Bytes that [`Note::write`] fills.
-    pub fn size(&self) -> usize {
-        NOTE_HEAD + self.headers.len()
-    }
-
-    pub fn write(&self, into: &mut [u8]) {
-        into[..8].copy_from_slice(&self.segment.0.to_be_bytes());
-        into[8..NOTE_HEAD].copy_from_slice(&self.position.to_be_bytes());
-        into[NOTE_HEAD..].copy_from_slice(&self.headers);
+    /// What [`Noted::parse`] reads.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 }
 
@@ -78,37 +69,42 @@ pub(super) struct Notes {
     batch_bytes_min: usize,
     /// Of batches that are written.
     unsynced: Vec<Note>,
+    unsynced_bytes: usize,
     /// Of batches that are synced too.
     synced: Vec<Note>,
 }
 
 impl Notes {
     pub fn none() -> Self {
-        Self { batch_bytes_min: usize::MAX, unsynced: Vec::new(), synced: Vec::new() }
+        Self { batch_bytes_min: usize::MAX, unsynced: Vec::new(), unsynced_bytes: 0, synced: Vec::new() }
     }
 
     pub fn written<'a>(&mut self, batches: impl Iterator<Item = &'a TailBatch>) {
         let batch_bytes_min = self.batch_bytes_min;
         for batch in batches.filter(|batch| batch.size() >= batch_bytes_min) {
+            self.unsynced_bytes += HEADER_LEN;
             match self.unsynced.last_mut().filter(|last| last.goes_on_with(batch)) {
                 Some(last) => last.add(batch),
                 None => self.unsynced.push(Note::of(batch)),
             }
         }
-        if self.unsynced.iter().map(Note::size).sum::<usize>() > UNSYNCED_NOTES_BYTES_MAX {
+        if self.unsynced_bytes > UNSYNCED_NOTES_BYTES_MAX {
             self.unsynced.clear();
+            self.unsynced_bytes = 0;
         }
     }
 
     /// What is written below `offset` is on stable storage.
     pub fn synced_below(&mut self, offset: Offset) {
         let count = self.unsynced.partition_point(|note| note.next <= offset);
-        self.synced.extend(self.unsynced.drain(..count));
+        for note in self.unsynced.drain(..count) {
+            self.unsynced_bytes -= note.bytes.len() - NOTE_HEAD;
+            self.synced.push(note);
+        }
     }
 
     pub fn clear(&mut self) {
-        self.unsynced.clear();
-        self.synced.clear();
+        *self = Self { batch_bytes_min: self.batch_bytes_min, ..Self::none() };
     }
 }
 

@@ -11,9 +11,8 @@ impl Shard {
         let notes = { replica.log_mut().take_notes() };
         let home = replica.home();
         for note in notes {
-            let mut bytes = vec![0; note.size()];
-            note.write(&mut bytes);
-            self.journaling(home.log_dir).notes.note(home.partition, note.from, note.next, bytes);
+            let notes = &self.journaling(home.log_dir).notes;
+            notes.note(home.partition, note.from, note.next, note.into_bytes());
         }
     }
 

@@ -64,7 +64,8 @@ async fn restore(reader: &Reader, open: &OpenPartition, log: &RefCell<Log>) -> R
     }
     // An entry that did not fit may have begun to.
     log::write_back(log).await.map_err(lost)?;
-    log.borrow_mut().trust_written();
+    let point = { log.borrow().sync_point() };
+    log.borrow_mut().finish_sync(point);
     if taken > 0 {
         tracing::info!("{topic}-{partition}: {taken} bytes came back from the journal");
     }

@@ -1,6 +1,6 @@
 use super::fixture::*;
 use crate::log::close::secure;
-use crate::log::{Durability, Log, LogConfig, Note, Noted, Opening};
+use crate::log::{Durability, Log, LogConfig, Noted, Opening};
 use crate::types::Offset;
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -19,12 +19,7 @@ async fn noting(fixture: &Fixture) -> RefCell<Log> {
 
 fn take(log: &RefCell<Log>) -> Vec<Bytes> {
     let notes = log.borrow_mut().take_notes();
-    let bytes = |note: &Note| {
-        let mut bytes = vec![0; note.size()];
-        note.write(&mut bytes);
-        bytes.into()
-    };
-    notes.iter().map(bytes).collect()
+    notes.into_iter().map(|note| note.into_bytes().into()).collect()
 }
 
 /// Opens the log after a crash, with these notes, and returns its end.
@@ -133,5 +128,18 @@ fn a_noted_log_is_the_one_that_a_scan_finds() {
             (end, files)
         };
         assert_eq!(read(&notes).await, read(&[]).await);
+    });
+}
+
+#[test]
+fn a_long_row_of_batches_is_noted_in_several_parts() {
+    test(|fixture| async move {
+        let log = noting(&fixture).await;
+        (0..1_200).for_each(|_| drop(append_only(&log, &large_batch(100))));
+        secure(&log).await.unwrap();
+        let notes = take(&log);
+        assert_eq!(notes.len(), 2);
+        damage(&fixture, 2_000).await;
+        assert_eq!(end_with(&fixture, &notes).await, Offset(1_200), "the parts follow one another");
     });
 }
