@@ -49,25 +49,12 @@ pub async fn compact(log: &RefCell<Log>, map_bytes: usize) -> Result<Cleaned, Cl
 
 /// Offset, key and value of every record, with what is in memory only as far as `from_disk` allows.
 async fn all(log: &RefCell<Log>) -> Vec<(i64, Sample)> {
-    let (mut from, end) = (log.borrow().start_offset().0, log.borrow().written_offset().0);
+    let start = log.borrow().start_offset().0;
     let text = |bytes: bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
     let mut found = Vec::new();
-    while from < end {
-        let records = read(log, from, 100_000, true).await;
-        let Some(next) = records.end_offset() else { break };
-        for batch in crate::record::batches(&records.into_bytes()) {
-            let batch = batch.unwrap();
-            batch.check_crc().unwrap();
-            if !batch.header.attributes.is_control() {
-                let records = batch.records(1 << 20).map(Result::unwrap);
-                found.extend(
-                    records
-                        .filter(|record| record.offset.0 >= from)
-                        .map(|record| (record.offset.0, (text(record.key.unwrap()), record.value.map(text)))),
-                );
-            }
-        }
-        from = next.0;
+    for batch in read_batches(log, start).await.iter().filter(|batch| !batch.header.attributes.is_control()) {
+        let records = batch.records(1 << 20).map(Result::unwrap).filter(|record| record.offset.0 >= start);
+        found.extend(records.map(|record| (record.offset.0, (text(record.key.unwrap()), record.value.map(text)))));
     }
     found
 }

@@ -1,7 +1,7 @@
 //! A log on a simulated disk, and batches to fill it with.
 
 use crate::log::{Appended, Log, LogConfig, Opening, ReadPlan, Records, close, settle};
-use crate::record::{BatchBuilder, NewRecord, ValidBatch, batches};
+use crate::record::{Batch, BatchBuilder, NewRecord, ValidBatch, batches};
 use crate::runtime::Directory;
 use crate::runtime::memory::Disk;
 use crate::runtime::simulation::simulate;
@@ -141,6 +141,24 @@ pub async fn read(log: &RefCell<Log>, from: i64, max_bytes: usize, at_least_one:
 /// The first offsets of all batches in `records`.
 pub fn offsets(records: Records) -> Vec<i64> {
     batches(&records.into_bytes()).map(|batch| batch.unwrap().header.base_offset.0).collect()
+}
+
+/// The log's batches from `from` on, read piece by piece.
+pub async fn read_batches(log: &RefCell<Log>, mut from: i64) -> Vec<Batch> {
+    let end = log.borrow().written_offset().0;
+    let mut found: Vec<Batch> = Vec::new();
+    while from < end {
+        let records = read(log, from, 100_000, true).await;
+        let Some(next) = records.end_offset() else { break };
+        for batch in batches(&records.into_bytes()) {
+            let batch = batch.unwrap();
+            batch.check_crc().unwrap();
+            assert!(found.last().is_none_or(|last| last.header.last_offset() < batch.header.base_offset));
+            found.push(batch);
+        }
+        from = next.0;
+    }
+    found
 }
 
 /// Offsets and values of every record of the log, read piece by piece.

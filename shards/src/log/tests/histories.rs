@@ -180,7 +180,7 @@ async fn check(log: &RefCell<Log>, model: &Model) {
     let stable = log.borrow().last_stable_offset(Offset(model.end));
     assert_eq!(stable, Offset(model.first_open()), "what is open is open, and nothing else");
     for _ in 0..2 {
-        let batches = whole(log).await;
+        let batches = read_batches(log, 0).await;
         check_kept(&batches, model);
         let plan = log.borrow().plan_aborted(Offset(0));
         let aborted = plan.run(stable).await.unwrap().unwrap();
@@ -188,23 +188,6 @@ async fn check(log: &RefCell<Log>, model: &Model) {
         check_found(&found, model);
         log.borrow_mut().shrink_tail(0);
     }
-}
-
-async fn whole(log: &RefCell<Log>) -> Vec<Batch> {
-    let (mut from, end) = (0, log.borrow().written_offset().0);
-    let mut found: Vec<Batch> = Vec::new();
-    while from < end {
-        let records = read(log, from, 100_000, true).await;
-        let Some(next) = records.end_offset() else { break };
-        for batch in crate::record::batches(&records.into_bytes()) {
-            let batch = batch.unwrap();
-            batch.check_crc().unwrap();
-            assert!(found.last().is_none_or(|last| last.header.last_offset() < batch.header.base_offset));
-            found.push(batch);
-        }
-        from = next.0;
-    }
-    found
 }
 
 /// Tombstones and markers stay for a while after they have done their work: a consumer may be on its way to them.

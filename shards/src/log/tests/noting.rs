@@ -135,7 +135,9 @@ fn a_noted_log_is_the_one_that_a_scan_finds() {
 fn a_long_row_of_batches_is_noted_in_several_parts() {
     test(|fixture| async move {
         let log = noting(&fixture).await;
-        (0..1_200).for_each(|_| drop(append_only(&log, &large_batch(100))));
+        for _ in 0..1_200 {
+            append_only(&log, &large_batch(100));
+        }
         secure(&log).await.unwrap();
         let notes = take(&log);
         assert_eq!(notes.len(), 2);
