@@ -30,12 +30,7 @@ pub struct Config {
 impl Config {
     /// Shards on whichever cpu is free, sleeping when idle.
     pub fn new(shards: u16) -> Self {
-        Self {
-            shards,
-            spin: Duration::ZERO,
-            pinned: false,
-            stall_limit: Duration::from_secs(30),
-        }
+        Self { shards, spin: Duration::ZERO, pinned: false, stall_limit: Duration::from_secs(30) }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Owns a real directory: reached through its descriptor, so that a rename of it or of its parents changes nothing.
 
+use super::explain;
 use super::file::File;
 use super::probe::probe;
-use super::explain;
 use crate::runtime::directory::too_long;
 use crate::runtime::executor::blocking;
 use crate::runtime::{Entry, OpenMode, ring};

@@ -51,7 +51,8 @@ impl Blocking {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let outcome = Arc::new(Outcome { value: Mutex::new(None), over: AtomicBool::new(false), waiting: AtomicWaker::new() });
+        let outcome =
+            Arc::new(Outcome { value: Mutex::new(None), over: AtomicBool::new(false), waiting: AtomicWaker::new() });
         let ours = Guard(outcome.clone());
         self.queue.push(Box::new(move || {
             let value = work();

@@ -20,3 +20,5 @@ pub(in crate::runtime) use executor::{Setup, add_timer, blocking, class, run, sp
 pub(in crate::runtime) use operation::{allocate_space, data_sync, open, read, writable, write};
 pub(in crate::runtime) use readiness::Watched;
 
+#[cfg(test)]
+mod tests;

@@ -19,10 +19,8 @@ use std::task::{Context, Poll};
 
 /// Opens a file; `flags` and `mode` as open(2) has them.
 pub(in crate::runtime) async fn open(path: CString, flags: i32, mode: libc::mode_t) -> io::Result<OwnedFd> {
-    let entry = opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr())
-        .flags(flags | libc::O_CLOEXEC)
-        .mode(mode)
-        .build();
+    let entry =
+        opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr()).flags(flags | libc::O_CLOEXEC).mode(mode).build();
     // SAFETY: the entry refers to the path, whose bytes stay where they are when it moves.
     let result = unsafe { Operation::start(entry, None, Memory::Path(path)) }.await;
     let descriptor = checked(result)?;

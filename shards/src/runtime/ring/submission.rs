@@ -178,7 +178,9 @@ impl Ring {
         match unsafe { self.uring.submitter().enter(queued, least, self.waiting_flags, Some(&argument)) } {
             Ok(_) => Ok(()),
             // The timeout, a signal, or too much unfinished: the next turn goes on.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)) => {
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)) =>
+            {
                 Ok(())
             }
             Err(error) => Err(error),
@@ -254,9 +256,10 @@ fn build() -> io::Result<IoUring> {
     let mut cooperative = builder.clone();
     cooperative.setup_coop_taskrun().setup_taskrun_flag();
     let unknown = |error: &io::Error| error.raw_os_error() == Some(libc::EINVAL);
-    deferred.build(DEPTH).or_else(|error| if unknown(&error) { cooperative.build(DEPTH) } else { Err(error) }).or_else(
-        |error| if unknown(&error) { builder.build(DEPTH) } else { Err(error) },
-    )
+    deferred
+        .build(DEPTH)
+        .or_else(|error| if unknown(&error) { cooperative.build(DEPTH) } else { Err(error) })
+        .or_else(|error| if unknown(&error) { builder.build(DEPTH) } else { Err(error) })
 }
 
 fn finish(slots: &mut Slab<Slot>, completion: &cqueue::Entry) -> Option<Waker> {
