@@ -98,19 +98,20 @@ struct Pool {
 
 /// 4 KiB to 1 MiB; what is larger is allocated each time.
 const CLASSES: usize = 9;
+const POOLED_BYTES_MAX: usize = BLOCK_BYTES << (CLASSES - 1);
 const POOL_BYTES_MAX: usize = 8 << 20;
 
 impl Pool {
     fn take(&mut self, capacity: usize) -> Option<NonNull<u8>> {
-        let memory = self.free.get_mut(class(capacity))?.pop()?;
+        let memory = self.free[class(capacity)?].pop()?;
         self.bytes -= capacity;
         Some(memory)
     }
 
     fn put(&mut self, memory: NonNull<u8>, capacity: usize) -> bool {
-        match self.free.get_mut(class(capacity)) {
-            Some(free) if self.bytes + capacity <= POOL_BYTES_MAX => {
-                free.push(memory);
+        match class(capacity) {
+            Some(class) if self.bytes + capacity <= POOL_BYTES_MAX => {
+                self.free[class].push(memory);
                 self.bytes += capacity;
                 true
             }
@@ -129,12 +130,12 @@ impl Drop for Pool {
 
 fn rounded(len: usize) -> usize {
     let power = len.max(BLOCK_BYTES).next_power_of_two();
-    if class(power) < CLASSES { power } else { len.next_multiple_of(BLOCK_BYTES) }
+    if power <= POOLED_BYTES_MAX { power } else { len.next_multiple_of(BLOCK_BYTES) }
 }
 
-/// Of a capacity; [`CLASSES`] or more for one that is not pooled.
-fn class(capacity: usize) -> usize {
-    (capacity / BLOCK_BYTES).ilog2() as usize
+/// Of a capacity; `None` for one that is not pooled.
+fn class(capacity: usize) -> Option<usize> {
+    (capacity <= POOLED_BYTES_MAX).then(|| (capacity / BLOCK_BYTES).ilog2() as usize)
 }
 
 fn layout(capacity: usize) -> Layout {
@@ -171,6 +172,15 @@ mod tests {
         let (larger, again) = (AlignedBuffer::recycled(1 << 20), AlignedBuffer::recycled(16384));
         assert_eq!(again.as_ptr(), first);
         assert_ne!(larger.as_ptr(), first);
+    }
+
+    #[test]
+    fn memory_of_an_odd_size_is_no_other_buffers() {
+        for len in [(1 << 20) + 4096, (2 << 20) - 4096, 2 << 20] {
+            drop(AlignedBuffer::recycled(len));
+        }
+        POOL.with_borrow(|pool| assert!(pool.bytes == 0 && pool.free.iter().all(Vec::is_empty)));
+        assert_eq!(AlignedBuffer::recycled(1 << 20).capacity, 1 << 20);
     }
 
     #[test]
