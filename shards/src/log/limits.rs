@@ -9,7 +9,7 @@ pub(super) const BLOCK: u64 = 4096;
 pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;
 
 /// Batches one write job takes along; at least one, however large.
-pub(super) const JOB_BYTES_MAX: usize = 4 << 20;
+pub const JOB_BYTES_MAX: usize = 4 << 20;
 
 /// The first step of preallocation. Doubled at every step, so that a quiet partition costs little.
 pub(super) const PREALLOCATE_STEP_MIN: u64 = 128 << 10;

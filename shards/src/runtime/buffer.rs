@@ -99,7 +99,7 @@ struct Pool {
 /// 4 KiB to 1 MiB; what is larger is allocated each time.
 const CLASSES: usize = 9;
 const POOLED_BYTES_MAX: usize = BLOCK_BYTES << (CLASSES - 1);
-const POOL_BYTES_MAX: usize = 8 << 20;
+const POOL_BYTES_MAX: usize = 32 << 20;
 
 impl Pool {
     fn take(&mut self, capacity: usize) -> Option<NonNull<u8>> {
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_to_be_used_again_is_bounded() {
-        let buffers: Vec<_> = (0..20).map(|_| AlignedBuffer::recycled(1 << 20)).collect();
+        let buffers: Vec<_> = (0..70).map(|_| AlignedBuffer::recycled(1 << 20)).collect();
         drop(buffers);
         POOL.with_borrow(|pool| assert_eq!(pool.bytes, POOL_BYTES_MAX));
     }
