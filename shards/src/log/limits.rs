@@ -46,8 +46,8 @@ pub(super) const READS_IN_FLIGHT_MIN: usize = 64 << 10;
 /// What it grows by with each write that is not slow.
 pub(super) const READS_IN_FLIGHT_STEP: usize = 4 << 10;
 
-/// A write of a journal that takes so long waited for something.
-pub(super) const SLOW_WRITE: Duration = Duration::from_millis(3);
+/// A write of a journal may take twice what it takes alone and so much more, before readers give way.
+pub(super) const WRITE_DELAY_MIN: Duration = Duration::from_micros(300);
 
 /// Without a write of the journal for so long, readers have the disk to themselves.
 pub(super) const PACE_FORGOTTEN: Duration = Duration::from_millis(200);
