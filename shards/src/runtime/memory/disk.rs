@@ -115,7 +115,8 @@ impl Disk {
     }
 
     /// Cuts the power and restores it. Of writes not synced or still in flight a random subset of 512-byte sectors
-    /// survives; new sizes, names, renames and removals that were not synced may be undone. Every open handle fails
+    /// survives; sizes, names, renames and removals that were not synced may be undone, those of one file whatever
+    /// becomes of others. Every open handle fails
     /// from now on; open the disk again with [`super::super::Directory::memory`]. Planted faults are gone.
     pub fn power_cut(&self) {
         self.state().power_cut();
