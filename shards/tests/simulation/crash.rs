@@ -81,6 +81,7 @@ fn run(seed: u64, durability: Durability, crash: Crash) -> Result<Vec<CutPlace>,
     let mut producers: Vec<_> =
         (0..PARTITIONS * 2).map(|id| producer(i64::from(id), partitions[(id % PARTITIONS) as usize])).collect();
     let disk = Disk::new(seed);
+    disk.tell_cut_places();
     let mut start = Start::default();
     let mut places = Vec::new();
     for round in 0..ROUNDS {
