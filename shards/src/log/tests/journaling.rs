@@ -41,7 +41,7 @@ async fn sync(log: &RefCell<Log>) {
     log.borrow_mut().finish_write(written).unwrap();
 }
 
-fn synced(fixture: &mut Fixture) {
+pub fn synced(fixture: &mut Fixture) {
     fixture.config.durability = Durability::Synced;
 }
 
