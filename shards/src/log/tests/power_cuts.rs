@@ -1,12 +1,14 @@
 //! Power cuts at every operation of what changes a log's files: whatever is left of them, a start finds all that was
 //! promised, and no hole.
 
+use super::compacting::{compact, compacted, keyed, sample};
 use super::fixture::*;
 use super::journaling::synced;
 use crate::log::{Log, LogConfig, Opening};
+use crate::record::{BatchBuilder, EndTransactionMarker};
 use crate::runtime::memory::Disk;
 use crate::runtime::simulation::simulate;
-use crate::types::Offset;
+use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -93,4 +95,72 @@ fn a_truncation_that_is_cut_short_leaves_no_hole() {
         assert_eq!(found, values(found.len().max(12)));
     };
     sweep(prepare, truncate, check);
+}
+
+/// Segments 0 to 2 once more, as one that is to take their place.
+async fn interrupted(fixture: &mut Fixture) {
+    filled(fixture, 50).await;
+    let names = bases(fixture).await;
+    let mut merged = Vec::new();
+    for name in &names[..3] {
+        merged.extend(fixture.read_file(name).await);
+    }
+    fixture.write_file(&format!("{}.swap", names[0]), &merged).await;
+}
+
+#[test]
+fn a_replacement_that_a_start_completes_loses_nothing_when_that_start_is_cut_short() {
+    for recovery_point in [0, 45] {
+        let check = async |fixture: &Fixture| {
+            assert_eq!(read_all(&fixture.open_as(false, recovery_point).await).await, values(50));
+        };
+        sweep(interrupted, async |fixture, cut| open(fixture, recovery_point, cut).await, check);
+    }
+}
+
+#[test]
+fn a_replacement_that_is_not_complete_stays_so_when_a_start_is_cut_short() {
+    let prepare = async |fixture: &mut Fixture| {
+        filled(fixture, 50).await;
+        let names = bases(fixture).await;
+        // The second of two segments that the first is to be replaced by.
+        let bytes = fixture.read_file(&names[0]).await;
+        fixture.write_file(&format!("{}.swap", names[0]), &bytes[..bytes.len() / 2]).await;
+        fixture.write_file("00000000000000000000.timeindex.cleaned", b"").await;
+    };
+    let check = async |fixture: &Fixture| {
+        assert_eq!(read_all(&fixture.open_as(false, 45).await).await, values(50));
+    };
+    sweep(prepare, async |fixture, cut| open(fixture, 45, cut).await, check);
+}
+
+#[test]
+fn a_replacement_keeps_its_aborted_transactions_when_a_start_is_cut_short() {
+    let prepare = async |fixture: &mut Fixture| {
+        compacted(fixture, 300);
+        synced(fixture);
+        let log = fixture.open().await;
+        let by_producer = BatchBuilder::new().producer(ProducerId(5), ProducerEpoch(0), Sequence(0)).transactional();
+        append(&log, &keyed(by_producer, &[sample("a", "aborted")])).await;
+        let marker = EndTransactionMarker { committed: false, coordinator_epoch: 0 };
+        append(&log, &marker.batch(ProducerId(5), ProducerEpoch(0), NOW)).await;
+        log.borrow_mut().advance_high_watermark(Offset(2));
+        for key in ["b", "c", "d", "e"] {
+            append(&log, &keyed(BatchBuilder::new(), &[sample(key, "v")])).await;
+        }
+        compact(&log, 1 << 20).await.unwrap();
+        let dir = fixture.dir().await;
+        for extension in ["log", "index", "timeindex", "txnindex"] {
+            let name = format!("00000000000000000000.{extension}");
+            dir.rename(&name, &format!("{name}.swap")).await.unwrap();
+        }
+        dir.sync().await.unwrap();
+    };
+    let check = async |fixture: &Fixture| {
+        let log = fixture.open_as(false, 5).await;
+        assert!(fixture.files().await["00000000000000000000.txnindex"] > 0);
+        let plan = log.borrow().plan_aborted(Offset(0));
+        assert_eq!(plan.run(Offset(6)).await.unwrap().unwrap().len(), 1);
+    };
+    sweep(prepare, async |fixture, cut| open(fixture, 5, cut).await, check);
 }
