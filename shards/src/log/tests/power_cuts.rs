@@ -3,7 +3,7 @@
 
 use super::compacting::{compact, compacted, keyed, sample};
 use super::fixture::*;
-use super::journaling::synced;
+use super::journaling::{Entries, journal, restore, synced};
 use crate::log::{Log, LogConfig, Opening};
 use crate::record::{BatchBuilder, EndTransactionMarker};
 use crate::runtime::memory::Disk;
@@ -163,4 +163,37 @@ fn a_replacement_keeps_its_aborted_transactions_when_a_start_is_cut_short() {
         assert_eq!(plan.run(Offset(6)).await.unwrap().unwrap().len(), 1);
     };
     sweep(prepare, async |fixture, cut| open(fixture, 5, cut).await, check);
+}
+
+#[test]
+fn what_a_journal_keeps_continues_a_log_whose_segments_were_never_synced() {
+    let entries = RefCell::new(Entries::new());
+    let prepare = async |fixture: &mut Fixture| {
+        // Its file ends with a batch, exactly: what is lost of it later leaves no zeros.
+        let log = filled(fixture, 5).await;
+        crate::log::close(&log).await.unwrap();
+        entries.take();
+    };
+    let write_back = async |fixture: &Fixture, cut: &dyn Fn()| {
+        let log = fixture.open().await;
+        cut();
+        for at in (5..40).step_by(5) {
+            journal(&log, &mut entries.borrow_mut(), at, at + 5);
+            loop {
+                let write = log.borrow_mut().begin_write_back();
+                let Some(write) = write else { break };
+                let written = write.run().await;
+                if log.borrow_mut().finish_write(written).is_err() {
+                    return;
+                }
+            }
+        }
+    };
+    let check = async |fixture: &Fixture| {
+        let log = fixture.open_unclean().await;
+        restore(&log, &entries.borrow());
+        crate::log::write_back(&log).await.unwrap();
+        assert_eq!(read_all(&log).await, values(5 + entries.borrow().len()));
+    };
+    sweep(prepare, write_back, check);
 }
