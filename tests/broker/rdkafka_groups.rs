@@ -4,7 +4,7 @@ use crate::batches::{batch, produce};
 use crate::book::Book;
 use crate::harness::Broker;
 use crate::member::find_coordinator;
-use crate::reader::{COOPERATIVE, EAGER, QUICK, Reader, SERVER_RANGE, UNIFORM, Way, config};
+use crate::reader::{COOPERATIVE, EAGER, QUICK, Reader, SERVER_RANGE, UNIFORM, Way, config, leave};
 use odradek_protocol::messages as m;
 use odradek_shards::record::Codec;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -142,10 +142,12 @@ fn commits(way: Way) {
     let first = open();
     read(&first, 60);
     commit_by_hand(&first);
+    leave(&first);
     drop(first);
     soon("it has left", || state(&broker) == "Empty");
-    let found = read(&open(), 6);
-    assert_eq!(found, (4..10).map(|offset| (2, offset)).collect());
+    let second = open();
+    assert_eq!(read(&second, 6), (4..10).map(|offset| (2, offset)).collect());
+    leave(&second);
 }
 
 /// One offset with metadata in one request, the others in another. All lists are gone when this returns: a consumer ends

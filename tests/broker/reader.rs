@@ -16,6 +16,10 @@ const TURN: Duration = Duration::from_millis(50);
 /// Between two commits.
 const COMMIT: Duration = Duration::from_millis(100);
 
+/// How long it may take to give everything back, and to close.
+const LEAVE_MAX: Duration = Duration::from_secs(10);
+const CLOSE_MAX: Duration = Duration::from_secs(30);
+
 /// A way of sharing partitions, by its settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
@@ -130,12 +134,24 @@ impl Reader {
         consumer.subscribe(topics).expect("a subscription");
         let is_over = Arc::new(AtomicBool::new(false));
         let told = is_over.clone();
-        Self { is_over, thread: thread::spawn(move || read(&consumer, &told)) }
+        let is_static = config.get("group.instance.id").is_some();
+        let life = move || {
+            read(&consumer, &told);
+            if !is_static {
+                leave(&consumer);
+            }
+        };
+        Self { is_over, thread: thread::spawn(life) }
     }
 
     /// It commits and closes, which takes it out of its group unless it is static.
     pub fn go(self) {
         self.is_over.store(true, Ordering::Relaxed);
+        let since = Instant::now();
+        while !self.thread.is_finished() {
+            assert!(since.elapsed() < CLOSE_MAX, "a consumer does not close");
+            thread::sleep(Duration::from_millis(5));
+        }
         self.thread.join().expect("readers do not panic");
     }
 }
@@ -156,4 +172,14 @@ fn read(consumer: &BaseConsumer<Hands>, is_over: &AtomicBool) {
         }
     }
     hands.commit(consumer);
+}
+
+/// Gives everything back before it is closed: a rebalance during that makes the client wait for itself now and then. Static
+/// members would leave their group by it.
+pub fn leave<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
+    consumer.unsubscribe();
+    let since = Instant::now();
+    while consumer.assignment().is_ok_and(|left| left.count() > 0) && since.elapsed() < LEAVE_MAX {
+        let _ = consumer.poll(TURN);
+    }
 }
