@@ -79,7 +79,7 @@ impl ClassicGroup {
         }
         self.reassign(|member| {
             let assignment = given.get(member.id.as_str());
-            assignment.map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default()
+            (assignment.map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default(), None)
         });
         let mut record = Draft::from(self.to_record());
         if !turn.fits([&mut record]) {
