@@ -56,6 +56,9 @@ pub struct Stage {
     scene: Scene,
     pub runtime: Runtime<GroupMachine>,
     log: Vec<RawRecord>,
+    /// Appends begin and end when they are told to.
+    is_slow: bool,
+    flying: Option<Vec<RawRecord>>,
     now_ms: u64,
     random: u128,
     tickets: BTreeMap<Ticket, String>,
@@ -105,6 +108,8 @@ impl Stage {
             scene,
             runtime,
             log: Vec::new(),
+            is_slow: false,
+            flying: None,
             now_ms: 0,
             random: 1,
             tickets: BTreeMap::new(),
@@ -133,6 +138,9 @@ impl Stage {
             "drop" => self.drop_topic(rest),
             "restart" => self.restart(),
             "lose" => self.lose(rest.parse().expect("a number of records")),
+            "slow" => self.is_slow = true,
+            "append" => self.append(),
+            "crash" => self.crash(rest == "late"),
             "memory" => self.is_full = rest == "full",
             "beat" => self.beat(&who, &words),
             "topics" => self.publish_topics(rest),
@@ -156,9 +164,11 @@ impl Stage {
         Moment { is_full: self.is_full, ..moment(self.now_ms, self.random) }
     }
 
-    /// Everything appended is durable at once; what is answered is told.
+    /// Everything appended is durable at once, unless appends are slow; what is answered is told.
     pub fn settle(&mut self) {
-        while let Some(records) = self.runtime.begin_append() {
+        while !self.is_slow
+            && let Some(records) = self.runtime.begin_append()
+        {
             self.log.extend(records);
             self.runtime.appended();
         }
@@ -201,6 +211,24 @@ impl Stage {
         let at = self.moment();
         self.runtime = Runtime::new(machine, self.log.len() as i64, self.batch_bytes, at);
         self.tickets.clear();
+    }
+
+    /// The append under way ends, or the next one begins.
+    fn append(&mut self) {
+        match self.flying.take() {
+            Some(records) => {
+                self.log.extend(records);
+                self.runtime.appended();
+            }
+            None => self.flying = self.runtime.begin_append(),
+        }
+    }
+
+    /// With an append under way, which came into the log if it was a late one.
+    fn crash(&mut self, is_late: bool) {
+        let flying = self.flying.take().filter(|_| is_late);
+        self.log.extend(flying.into_iter().flatten());
+        self.restart();
     }
 
     /// A crash: the last records are not in the log.
@@ -249,6 +277,14 @@ impl Stage {
         match self.runtime.machine().groups.get(GROUP)? {
             Group::Consumer(group) => (group.members().len() > 0).then(|| group.epoch()),
             Group::Classic(group) => (group.members().len() > 0).then(|| group.generation()),
+        }
+    }
+
+    /// Whether a classic group has one.
+    pub fn has_static_member(&self) -> bool {
+        match self.runtime.machine().groups.get(GROUP) {
+            Some(Group::Classic(group)) => group.members().any(|member| member.instance.is_some()),
+            _ => false,
         }
     }
 
