@@ -88,9 +88,8 @@ async fn ask_group(
 ) -> (OffsetFetchResponseGroup, Vec<OffsetFetchResponseTopics>) {
     let is_by_id = version >= TOPIC_IDS_SINCE;
     let (group, unknown) = if is_by_id { named(context, group).await } else { (group, Vec::new()) };
-    let mut parts = parts(group).into_iter();
     let mut whole: Option<OffsetFetchResponseGroup> = None;
-    while let Some(part) = parts.next() {
+    for part in parts(group) {
         let id = part.group_id.clone();
         let asked = context.ask_group(&id, Request::FetchOffsets { require_stable, request: part });
         let told = match asked.await {
