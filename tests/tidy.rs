@@ -183,9 +183,9 @@ const BANNED: &[Banned] = &[
 /// Words of the seam: they are named in the runtime, and the measuring tool asks the kernel for its own times.
 const SEAM: &[Banned] = &[
     Banned {
-        call: "glommio",
-        instead: "odradek_shards::runtime; only shards/src/runtime names glommio",
-        allowed: &["shards/src/runtime/"],
+        call: "io_uring::",
+        instead: "odradek_shards::runtime; only shards/src/runtime/ring names io_uring",
+        allowed: &["shards/src/runtime/ring/"],
     },
     Banned {
         call: "nix::",

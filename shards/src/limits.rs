@@ -47,6 +47,10 @@ pub const TRIM_AFTER_IDLE: Duration = Duration::from_secs(2);
 /// its journal runs short of space.
 pub const WRITE_BACK_BYTES: usize = 256 << 10;
 
+/// Journaled batches on their way to segments, of all partitions of a shard: enough to keep a disk busy, and little enough
+/// that journals' writes need not wait long behind them.
+pub const WRITING_BACK_BYTES_MAX: usize = 8 << 20;
+
 /// When so many bytes of a partition wait, they are written and synced where they belong instead of being journaled: one
 /// write less.
 pub const JOURNAL_BYPASS_BYTES: usize = 128 << 10;

@@ -141,6 +141,7 @@ pub struct Shard {
     deadline: Notify,
     tails: RefCell<Tails>,
     write_back: WriteBack,
+    writing_back: Budget,
     /// Memory for reads from disk under way: readers of old data wait for each other and for nobody else.
     disk_reads: Budget,
     read_ahead: Rc<ReadAhead>,
@@ -179,6 +180,7 @@ impl Shard {
             deadline: Notify::new(),
             tails: RefCell::new(Tails::new(settings.tail_bytes_max)),
             write_back: WriteBack::default(),
+            writing_back: Budget::new(limits::WRITING_BACK_BYTES_MAX),
             disk_reads: Budget::new(limits::DISK_READ_BYTES_MAX),
             read_ahead: ReadAhead::new(limits::READ_AHEAD_BYTES_MAX),
             open_files: OpenFiles::new(settings.open_files_max),

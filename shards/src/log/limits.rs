@@ -9,7 +9,7 @@ pub(super) const BLOCK: u64 = 4096;
 pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;
 
 /// Batches one write job takes along; at least one, however large.
-pub(super) const JOB_BYTES_MAX: usize = 4 << 20;
+pub const JOB_BYTES_MAX: usize = 4 << 20;
 
 /// The first step of preallocation. Doubled at every step, so that a quiet partition costs little.
 pub(super) const PREALLOCATE_STEP_MIN: u64 = 128 << 10;
@@ -46,8 +46,8 @@ pub(super) const READS_IN_FLIGHT_MIN: usize = 64 << 10;
 /// What it grows by with each write that is not slow.
 pub(super) const READS_IN_FLIGHT_STEP: usize = 4 << 10;
 
-/// A write of a journal that takes so long waited for something.
-pub(super) const SLOW_WRITE: Duration = Duration::from_millis(3);
+/// A write of a journal may take twice what it takes alone and so much more, before readers give way.
+pub(super) const WRITE_DELAY_MIN: Duration = Duration::from_micros(300);
 
 /// Without a write of the journal for so long, readers have the disk to themselves.
 pub(super) const PACE_FORGOTTEN: Duration = Duration::from_millis(200);

@@ -67,6 +67,7 @@ pub use disk_read::DiskRead;
 pub use error::{AppendError, OpenError, ProducerError, ReadError, StorageError, storage_error};
 pub use journaling::{Restored, SyncPoint, Unjournaled};
 pub use leader_epoch::{EpochStart, LeaderEpochs};
+pub use limits::JOB_BYTES_MAX;
 pub use log::{Log, Opening};
 pub use lookup::{Lookup, LookupPlan, Search, TimestampOffset};
 pub use notes::{Note, Noted};

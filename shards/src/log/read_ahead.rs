@@ -66,7 +66,7 @@ impl ReadAhead {
     /// A journal's write ended after so long: readers give way to it, or need not.
     pub fn wrote(&self, took: Duration) {
         let now = runtime::now();
-        self.pace.borrow_mut().wrote(now, took);
+        self.pace.borrow_mut().wrote(now, took, self.in_flight.held() > 0);
         self.in_flight.set_limit(self.pace.borrow().bytes(now));
     }
 

@@ -1,28 +1,36 @@
 //! How much a shard asks the disk for at the same time on behalf of readers of old data. Whoever waits for an acknowledgement
-//! stands behind that in the disk's queue: when a journal's writes become slow it is halved, and it grows slowly while they
-//! are fast.
+//! stands behind that in the disk's queue: when a journal's writes take much longer than they do alone it is halved, and it
+//! grows slowly while they do not.
 
-use super::limits::{PACE_FORGOTTEN, READS_IN_FLIGHT_MAX, READS_IN_FLIGHT_MIN, READS_IN_FLIGHT_STEP, SLOW_WRITE};
+use super::limits::{PACE_FORGOTTEN, READS_IN_FLIGHT_MAX, READS_IN_FLIGHT_MIN, READS_IN_FLIGHT_STEP, WRITE_DELAY_MIN};
 use crate::clock::Instant;
 use std::time::Duration;
 
 pub(super) struct ReadPace {
     bytes: usize,
+    /// What a write takes while nobody reads, lately.
+    alone: Duration,
     last_write: Option<Instant>,
     last_cut: Option<Instant>,
 }
 
+/// The weight of the past in what a write takes alone.
+const LATELY: u32 = 16;
+
 impl ReadPace {
     pub fn new() -> Self {
-        Self { bytes: READS_IN_FLIGHT_MAX, last_write: None, last_cut: None }
+        Self { bytes: READS_IN_FLIGHT_MAX, alone: WRITE_DELAY_MIN, last_write: None, last_cut: None }
     }
 
-    /// A write of the journal ended after so long.
-    pub fn wrote(&mut self, now: Instant, took: Duration) {
+    /// A write of the journal ended after so long, beside readers or not.
+    pub fn wrote(&mut self, now: Instant, took: Duration, beside_readers: bool) {
         self.last_write = Some(now);
-        if took < SLOW_WRITE {
+        if !beside_readers {
+            self.alone = (self.alone * (LATELY - 1) + took) / LATELY;
+        }
+        if took < self.alone * 2 + WRITE_DELAY_MIN {
             self.bytes = (self.bytes + READS_IN_FLIGHT_STEP).min(READS_IN_FLIGHT_MAX);
-        } else if self.last_cut.is_none_or(|cut| now - cut >= took) {
+        } else if beside_readers && self.last_cut.is_none_or(|cut| now - cut >= took) {
             // Writes that waited for the same reads count once.
             self.last_cut = Some(now);
             self.bytes = (self.bytes / 2).max(READS_IN_FLIGHT_MIN);
@@ -41,6 +49,7 @@ mod tests {
     use super::*;
 
     const FAST: Duration = Duration::from_micros(300);
+    const SLOW: Duration = Duration::from_millis(3);
 
     fn at(ms: u64) -> Instant {
         Instant::default() + Duration::from_millis(ms)
@@ -49,10 +58,10 @@ mod tests {
     #[test]
     fn slow_writes_halve_it_down_to_the_least() {
         let mut pace = ReadPace::new();
-        pace.wrote(at(10), SLOW_WRITE);
+        pace.wrote(at(10), SLOW, true);
         assert_eq!(pace.bytes(at(10)), READS_IN_FLIGHT_MAX / 2);
         for ms in 2..40 {
-            pace.wrote(at(ms * 10), SLOW_WRITE);
+            pace.wrote(at(ms * 10), SLOW, true);
         }
         assert_eq!(pace.bytes(at(400)), READS_IN_FLIGHT_MIN);
     }
@@ -61,7 +70,7 @@ mod tests {
     fn writes_that_waited_together_count_once() {
         let mut pace = ReadPace::new();
         for _ in 0..5 {
-            pace.wrote(at(10), SLOW_WRITE);
+            pace.wrote(at(10), SLOW, true);
         }
         assert_eq!(pace.bytes(at(10)), READS_IN_FLIGHT_MAX / 2);
     }
@@ -69,17 +78,27 @@ mod tests {
     #[test]
     fn fast_writes_let_it_grow_again() {
         let mut pace = ReadPace::new();
-        pace.wrote(at(10), SLOW_WRITE);
-        pace.wrote(at(11), FAST);
+        pace.wrote(at(10), SLOW, true);
+        pace.wrote(at(11), FAST, true);
         assert_eq!(pace.bytes(at(11)), READS_IN_FLIGHT_MAX / 2 + READS_IN_FLIGHT_STEP);
-        (0..10_000).for_each(|_| pace.wrote(at(12), FAST));
+        (0..10_000).for_each(|_| pace.wrote(at(12), FAST, true));
         assert_eq!(pace.bytes(at(12)), READS_IN_FLIGHT_MAX);
+    }
+
+    #[test]
+    fn what_is_slow_is_learnt_from_writes_without_readers() {
+        let mut pace = ReadPace::new();
+        (0..100).for_each(|ms| pace.wrote(at(ms), SLOW, false));
+        pace.wrote(at(200), SLOW, true);
+        assert_eq!(pace.bytes(at(200)), READS_IN_FLIGHT_MAX, "this disk is no faster");
+        pace.wrote(at(210), SLOW * 3, true);
+        assert_eq!(pace.bytes(at(210)), READS_IN_FLIGHT_MAX / 2);
     }
 
     #[test]
     fn without_writes_there_is_nobody_to_give_way_to() {
         let mut pace = ReadPace::new();
-        pace.wrote(at(10), SLOW_WRITE);
+        pace.wrote(at(10), SLOW, true);
         assert_eq!(pace.bytes(at(10) + PACE_FORGOTTEN), READS_IN_FLIGHT_MAX);
     }
 }

@@ -8,6 +8,7 @@ mod shortage_driver;
 use super::input::{Arrival, Input, Output, Outputs, Sequence, Ticket, WaitId};
 use super::leader::Partition;
 use super::state::{Io, State};
+use crate::budget::Budget;
 use crate::error::{ReadError, Unavailable};
 use crate::limits::{REMOVAL_PAUSE, REPLACEMENT_POLL, TRIM_AFTER_IDLE};
 use crate::log::cleaner::{self, CleanError, Cleaned, Dirt, Means};
@@ -36,6 +37,8 @@ pub trait Host {
     fn commit(&self, replica: &Rc<Replica>);
     /// How many journaled bytes may wait before they are written to the segment.
     fn write_back_bytes(&self) -> usize;
+    /// What is on its way from journaled batches to segments.
+    fn writing_back(&self) -> &Budget;
     /// More of the log may be on stable storage in its segments.
     fn flushed(&self, replica: &Replica);
     /// The log's tail takes another amount of memory.
@@ -70,6 +73,8 @@ pub struct Replica {
     wants: Cell<Wants>,
     writing_through: Cell<bool>,
     ios: Notify,
+    /// Rung when somebody waits for what is being written back.
+    hurry: Notify,
     /// In the list that its host's sweep walks.
     pub listed: Cell<bool>,
     /// In the list of those that are to be flushed at some time.
@@ -104,6 +109,7 @@ impl Replica {
             wants: Cell::default(),
             writing_through: Cell::default(),
             ios: Notify::new(),
+            hurry: Notify::new(),
             listed: Cell::new(false),
             flush_listed: Cell::new(false),
             in_line: Cell::new(false),

@@ -12,8 +12,6 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 pub struct Report {
     pub kernel: String,
     pub cpus: usize,
-    /// RLIMIT_MEMLOCK after raising it, in bytes; `u64::MAX` without limit.
-    pub memlock_bytes: u64,
     /// RLIMIT_NOFILE after raising it.
     pub open_files: u64,
 }
@@ -34,29 +32,20 @@ pub enum StartupFault {
     IoUringForbidden,
     #[error("cannot set up io_uring: {0}; see `dmesg` and the limits of this process")]
     IoUringFailed(io::Error),
-    #[error(
-        "only {found} bytes of memory may be locked, io_uring needs {MEMLOCK_MIN_BYTES}: set LimitMEMLOCK=64M in the \
-         systemd unit, or `ulimit -l 65536` in the shell"
-    )]
-    MemlockTooSmall { found: u64 },
     #[error("cannot read the limits of this process: {0}")]
     Limits(io::Error),
     #[error("{asked} shards can't be pinned to {cpus} cpus: lower num.shards or turn pinning off")]
     TooFewCpus { asked: u16, cpus: usize },
-    #[error("cannot start an executor: {0}; see the limits on open files, threads and locked memory of this process")]
+    #[error("cannot start an executor: {0}; see the limits on open files and threads of this process")]
     Executor(io::Error),
 }
 
 /// Asks the machine, raising what limits may be raised on the way.
 pub fn checks() -> Result<Report, StartupFault> {
     let kernel = kernel()?;
-    let memlock_bytes = raise(Resource::RLIMIT_MEMLOCK, MEMLOCK_WANTED_BYTES).map_err(StartupFault::Limits)?;
-    if memlock_bytes < MEMLOCK_MIN_BYTES {
-        return Err(StartupFault::MemlockTooSmall { found: memlock_bytes });
-    }
     io_uring()?;
     let open_files = raise(Resource::RLIMIT_NOFILE, OPEN_FILES_WANTED).map_err(StartupFault::Limits)?;
-    Ok(Report { kernel, cpus: cpus(), memlock_bytes, open_files })
+    Ok(Report { kernel, cpus: cpus(), open_files })
 }
 
 /// How many files this process may have open.
@@ -71,21 +60,13 @@ pub fn cpus() -> usize {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kernel {}, {} cpus, io_uring works, ", self.kernel, self.cpus)?;
-        match self.memlock_bytes {
-            u64::MAX => write!(f, "lockable memory unlimited")?,
-            bytes => write!(f, "lockable memory {} KiB", bytes / 1024)?,
-        }
-        write!(f, ", open files {}", self.open_files)
+        write!(f, "kernel {}, {} cpus, io_uring works, open files {}", self.kernel, self.cpus, self.open_files)
     }
 }
 
 const KERNEL_MIN_MAJOR: u32 = 5;
-const KERNEL_MIN_MINOR: u32 = 11;
+const KERNEL_MIN_MINOR: u32 = 13;
 
-/// glommio refuses to start below this.
-const MEMLOCK_MIN_BYTES: u64 = 512 * 1024;
-const MEMLOCK_WANTED_BYTES: u64 = 64 << 20;
 const OPEN_FILES_WANTED: u64 = 1 << 20;
 
 fn kernel() -> Result<String, StartupFault> {
@@ -152,14 +133,13 @@ mod tests {
     #[test]
     fn this_machine_passes() {
         let report = checks().unwrap();
-        assert!(report.memlock_bytes >= MEMLOCK_MIN_BYTES);
         assert!(report.to_string().contains(&report.kernel));
     }
 
     #[test]
     fn every_fault_says_what_to_do() {
-        let fault = StartupFault::MemlockTooSmall { found: 65536 };
-        assert!(fault.to_string().contains("LimitMEMLOCK"));
+        let fault = StartupFault::KernelTooOld { found: "5.4".to_owned() };
+        assert!(fault.to_string().contains("upgrade"));
         assert!(StartupFault::IoUringForbidden.to_string().contains("kernel.io_uring_disabled"));
     }
 }

@@ -3,6 +3,7 @@
 use super::Shard;
 use super::appends::Appends;
 use super::responder::Responder;
+use crate::budget::Budget;
 use crate::error::AppendError;
 use crate::log::StorageError;
 use crate::message::{AppendPart, AppendResult, Reply};
@@ -76,6 +77,10 @@ impl Host for Shard {
 
     fn write_back_bytes(&self) -> usize {
         self.settings.write_back_bytes
+    }
+
+    fn writing_back(&self) -> &Budget {
+        &self.writing_back
     }
 
     fn flushed(&self, replica: &Replica) {

@@ -2,11 +2,14 @@
 //! recovery point after it.
 
 use super::{Host, Replica};
+use crate::budget::Charge;
 use crate::limits::{MARK_PAUSE, MARK_TRIES};
-use crate::log::{Log, Marking, StorageError, SyncPoint, Waypoint, Write};
+use crate::log::{JOB_BYTES_MAX, Log, Marking, StorageError, SyncPoint, Waypoint, Write};
 use crate::partition::{Input, Io};
 use crate::runtime;
 use crate::types::Offset;
+use futures_util::future::{Either, select};
+use std::pin::pin;
 use std::rc::Rc;
 
 /// What is to be done with the segment, in this order.
@@ -24,6 +27,7 @@ impl Replica {
     /// Makes what is pending stable in the segment. [`Host::commit`] hears of what comes meanwhile when that is done.
     pub fn write_through(self: &Rc<Self>, host: &Rc<dyn Host>) {
         self.want(host, |wants| wants.through = true);
+        self.hurry.notify_all();
     }
 
     /// Whether what is pending will be made stable by the segment.
@@ -118,10 +122,25 @@ impl Replica {
 
     /// One write. It first runs after its spawner yields, so it takes all of that turn's batches.
     pub(super) async fn write(self: Rc<Self>, host: Rc<dyn Host>) {
+        let _room = self.room_to_write_back(&host).await;
         let result = self.until_supplied(&host, async || self.write_next().await).await;
         self.writing_through.set(false);
         self.io_ended(&host, result);
         self.write_back_if_due(&host);
+    }
+
+    /// What nobody waits for is copied when it can be written soon; until somebody does wait.
+    async fn room_to_write_back(&self, host: &Rc<dyn Host>) -> Option<Charge> {
+        let hurried = self.hurry.notified();
+        let wants = self.wants.get();
+        if wants.through || !wants.back {
+            return None;
+        }
+        let bytes = self.log().unwritten_bytes().min(JOB_BYTES_MAX);
+        match select(pin!(host.writing_back().charge(bytes)), hurried).await {
+            Either::Left((charge, _)) => Some(charge),
+            Either::Right(_) => None,
+        }
     }
 
     async fn write_next(&self) -> Result<(), StorageError> {

@@ -1,16 +1,17 @@
 //! Owns a real directory: reached through its descriptor, so that a rename of it or of its parents changes nothing.
 
+use super::explain;
 use super::file::File;
 use super::probe::probe;
-use super::{explain, plain};
 use crate::runtime::directory::too_long;
 use crate::runtime::executor::blocking;
-use crate::runtime::{Entry, OpenMode};
+use crate::runtime::{Entry, OpenMode, ring};
 use crate::types::Timestamp;
-use glommio::io::OpenOptions;
+use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -69,17 +70,19 @@ impl Directory {
     }
 
     pub(in crate::runtime) async fn open_file(&self, name: &str, mode: OpenMode) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).mode(0o644);
-        if let OpenMode::Write { create, synced } = mode {
-            options.write(true).create(create).custom_flags(if synced { libc::O_DSYNC } else { 0 });
-        }
-        let opened = options.dma_open(self.at(name)).await;
+        let flags = match mode {
+            OpenMode::Read => libc::O_RDONLY,
+            OpenMode::Write { create, synced } => {
+                libc::O_RDWR | if create { libc::O_CREAT } else { 0 } | if synced { libc::O_DSYNC } else { 0 }
+            }
+        };
         let path = self.path.join(name);
-        match opened {
-            Ok(file) => Ok(File::new(file, path, self.alignment)),
-            Err(error) => Err(explain("cannot open", &path, plain(error))),
-        }
+        let opened = match CString::new(self.at(name).into_os_string().into_vec()) {
+            Ok(at) => ring::open(at, flags | libc::O_DIRECT, NEW_FILE_MODE).await,
+            Err(_) => Err(io::ErrorKind::InvalidFilename.into()),
+        };
+        let file = opened.and_then(|descriptor| File::new(descriptor, path.clone(), self.alignment));
+        file.map_err(|error| explain("cannot open", &path, error))
     }
 
     pub(in crate::runtime) async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -168,6 +171,8 @@ impl Directory {
         PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd())).join(name)
     }
 }
+
+const NEW_FILE_MODE: libc::mode_t = 0o644;
 
 fn open_descriptor(path: &Path) -> io::Result<fs::File> {
     let descriptor = fs::File::open(path)?;

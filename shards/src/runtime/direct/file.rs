@@ -1,25 +1,25 @@
 //! Owns a real file opened with `O_DIRECT`.
-#![allow(unsafe_code)]
 
 use super::cached::Cached;
-use super::{explain, plain};
-use crate::runtime::AlignedBuffer;
+use super::explain;
 use crate::runtime::blocks::Blocks;
-use crate::runtime::yield_now;
-use bytes::{Bytes, BytesMut};
-use futures_util::future::join_all;
-use glommio::GlommioError;
-use glommio::io::DmaFile;
+use crate::runtime::executor::blocking;
+use crate::runtime::{AlignedBuffer, ring};
+use bytes::Bytes;
 use nix::errno::Errno;
+use nix::sys::stat::{FileStat, fstat};
+use nix::unistd;
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 pub(in crate::runtime) struct File {
-    dma: DmaFile,
+    /// Operations in flight have handles, too.
+    descriptor: Arc<OwnedFd>,
     path: PathBuf,
     alignment: usize,
     written: Written,
@@ -31,9 +31,9 @@ pub(in crate::runtime) struct File {
 const READ_BYTES_MAX: usize = 1 << 20;
 
 impl File {
-    pub(super) fn new(dma: DmaFile, path: PathBuf, alignment: usize) -> Self {
-        let written = Written::of(&dma);
-        Self { dma, path, alignment, written, cached: OnceCell::new() }
+    pub(super) fn new(descriptor: OwnedFd, path: PathBuf, alignment: usize) -> io::Result<Self> {
+        let written = Written::of(&fstat(&descriptor)?);
+        Ok(Self { descriptor: Arc::new(descriptor), path, alignment, written, cached: OnceCell::new() })
     }
 
     pub(in crate::runtime) fn alignment(&self) -> usize {
@@ -41,14 +41,13 @@ impl File {
     }
 
     pub(in crate::runtime) fn allocate(&self, len: usize) -> AlignedBuffer {
-        AlignedBuffer::dma(self.dma.alloc_dma_buffer(len))
+        AlignedBuffer::recycled(len)
     }
 
     pub(in crate::runtime) async fn write_at(&self, buffer: AlignedBuffer, pos: u64) -> io::Result<()> {
         let len = buffer.len();
-        let buffer = buffer.into_dma().expect("a buffer is written to the disk it was allocated for");
         let claim = self.written.blocks.claim(pos, len);
-        let written = self.dma.write_at(buffer, pos).await;
+        let written = ring::write(&self.descriptor, buffer, pos).await;
         claim.finish();
         match written.map_err(|error| self.fault("cannot write to", error))? {
             whole if whole == len => Ok(()),
@@ -61,25 +60,15 @@ impl File {
     }
 
     pub(in crate::runtime) async fn read_at(&self, pos: u64, len: usize) -> io::Result<Bytes> {
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
         let skip = (pos % self.alignment as u64) as usize;
         let (first, size) = (pos - skip as u64, (skip + len).next_multiple_of(self.alignment));
-        let parts = (0..size).step_by(READ_BYTES_MAX).map(|at| (at, READ_BYTES_MAX.min(size - at)));
-        let reads = parts.clone().map(|(at, part)| self.dma.read_at_aligned(first + at as u64, part));
-        let mut bytes = BytesMut::with_capacity(len);
-        for (read, (at, part)) in join_all(reads).await.into_iter().zip(parts) {
-            if at > 0 {
-                // Copying takes its time.
-                yield_now().await;
-            }
-            let read = read.map_err(|error| self.fault("cannot read", error))?;
-            let (from, to) = (skip.saturating_sub(at), read.len().min((skip + len).saturating_sub(at)));
-            bytes.extend_from_slice(read.get(from..to).unwrap_or_default());
-            // The end of the file.
-            if read.len() < part {
-                break;
-            }
-        }
-        Ok(bytes.freeze())
+        let read = ring::read(&self.descriptor, first, size, READ_BYTES_MAX).await;
+        let read = read.map_err(|error| self.fault("cannot read", error))?;
+        let end = read.len().min(skip + len);
+        Ok(read.slice(skip.min(end)..end))
     }
 
     pub(in crate::runtime) fn at_hand(&self, pos: u64, len: usize) -> Option<Bytes> {
@@ -94,53 +83,59 @@ impl File {
     }
 
     fn cached(&self) -> Option<&Cached> {
-        self.cached.get_or_init(|| Cached::of(self.descriptor()).ok()).as_ref()
-    }
-
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: `dma` owns the descriptor and is borrowed for as long as this borrow of it lives.
-        unsafe { BorrowedFd::borrow_raw(self.dma.as_raw_fd()) }
+        self.cached.get_or_init(|| Cached::of(self.descriptor.as_fd()).ok()).as_ref()
     }
 
     pub(in crate::runtime) async fn sync(&self) -> io::Result<()> {
-        self.dma.fdatasync().await.map_err(|error| self.fault("cannot sync", error))
+        ring::data_sync(&self.descriptor).await.map_err(|error| self.fault("cannot sync", error))
     }
 
     pub(in crate::runtime) async fn pre_allocate(&self, len: u64) -> io::Result<()> {
-        match self.dma.pre_allocate(len, false).await.map_err(plain) {
+        match ring::allocate_space(&self.descriptor, len).await {
             Ok(()) => Ok(()),
             // Not every file system can reserve; the size must be ahead of the writes all the same.
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => match self.len()? < len {
                 true => self.truncate(len).await,
                 false => Ok(()),
             },
-            Err(error) => Err(explain("cannot allocate space for", &self.path, error)),
+            Err(error) => Err(self.fault("cannot allocate space for", error)),
         }
     }
 
     pub(in crate::runtime) async fn truncate(&self, len: u64) -> io::Result<()> {
-        self.dma.truncate(len).await.map_err(|error| self.fault("cannot truncate", error))
+        let len = libc::off_t::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let descriptor = self.descriptor.clone();
+        let truncated = blocking(move || unistd::ftruncate(&*descriptor, len)).await;
+        truncated.map_err(|errno| self.fault("cannot truncate", errno.into()))
     }
 
     /// Inline: fstat of an open file on a local disk reads the inode in memory.
     pub(in crate::runtime) fn len(&self) -> io::Result<u64> {
-        let found = nix::sys::stat::fstat(self.descriptor())
-            .map_err(|errno: Errno| explain("cannot stat", &self.path, errno.into()))?;
+        let found = fstat(&self.descriptor).map_err(|errno: Errno| self.fault("cannot stat", errno.into()))?;
         Ok(found.st_size as u64)
     }
 
+    /// On a blocking thread: the last descriptor of a file that was removed frees its blocks.
     pub(in crate::runtime) async fn close(self) -> io::Result<()> {
-        let path = self.path;
-        self.dma.close().await.map_err(|error| explain("cannot close", &path, plain(error)))
+        let Self { descriptor, cached, path, .. } = self;
+        let closed = blocking(move || {
+            drop(cached);
+            match Arc::into_inner(descriptor) {
+                Some(last) => unistd::close(last),
+                // An operation that nobody awaits any more still has it.
+                None => Ok(()),
+            }
+        });
+        closed.await.map_err(|errno| explain("cannot close", &path, errno.into()))
     }
 
-    fn fault(&self, what: &str, error: GlommioError<()>) -> io::Error {
-        explain(what, &self.path, plain(error))
+    fn fault(&self, what: &str, error: io::Error) -> io::Error {
+        explain(what, &self.path, error)
     }
 }
 
 /// Device and inode: the same file through whatever name.
-type Identity = (u32, u32, u64);
+type Identity = (u64, u64);
 
 thread_local! {
     static WRITTEN: RefCell<BTreeMap<Identity, Weak<Blocks>>> = const { RefCell::new(BTreeMap::new()) };
@@ -153,8 +148,8 @@ struct Written {
 }
 
 impl Written {
-    fn of(dma: &DmaFile) -> Self {
-        let identity = (dma.dev_major(), dma.dev_minor(), dma.inode());
+    fn of(file: &FileStat) -> Self {
+        let identity = (file.st_dev, file.st_ino);
         WRITTEN.with_borrow_mut(|written| {
             if let Some(blocks) = written.get(&identity).and_then(Weak::upgrade) {
                 return Self { identity, blocks };

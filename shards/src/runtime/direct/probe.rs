@@ -1,30 +1,25 @@
-//! Owns what is learnt about a file system before the first real file is opened on it: that it can be written, its
-//! direct-I/O alignment, and that the kernel's polled mode is off unless the device has it.
+//! Owns what is learnt about a file system before the first real file is opened on it: that it can be written, and the
+//! alignment of its direct I/O.
 #![allow(unsafe_code)]
 
-use super::{explain, plain};
-use crate::runtime::{BLOCK_BYTES, executor::blocking};
-use glommio::io::DmaFile;
+use super::explain;
+use super::file::File;
+use crate::runtime::{BLOCK_BYTES, executor::blocking, ring};
+use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Returns the alignment of direct I/O in this directory.
-///
-/// glommio decides by the first file that a thread opens on a device whether the device can be polled, and an empty
-/// file makes it decide wrongly (reads then fail with EOPNOTSUPP); so the first one is a block long and only read.
+/// Returns the alignment of direct I/O in this directory, after a block was read there.
 pub(super) async fn probe(dir: &Path) -> io::Result<usize> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let path = dir.join(format!(".odradek-probe-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
     let written = path.clone();
     let alignment = blocking(move || write_probe(&written)).await.map_err(|error| unusable(dir, error))?;
-    let opened = DmaFile::open(&path).await;
-    let read = match opened {
-        Ok(file) => read_probe(file).await,
-        Err(error) => Err(plain(error)),
-    };
+    let read = read_probe(&path, alignment).await;
     let removed = blocking(move || std::fs::remove_file(path)).await;
     read.map_err(|error| no_direct_io(dir, error))?;
     removed.map_err(|error| unusable(dir, error))?;
@@ -38,9 +33,11 @@ fn write_probe(path: &PathBuf) -> io::Result<usize> {
     Ok(offset_alignment(&file)?.max(BLOCK_BYTES))
 }
 
-async fn read_probe(file: DmaFile) -> io::Result<()> {
-    let read = file.read_at_aligned(0, BLOCK_BYTES).await.map(|bytes| bytes.len()).map_err(plain);
-    file.close().await.map_err(plain)?;
+async fn read_probe(path: &Path, alignment: usize) -> io::Result<()> {
+    let at = CString::new(path.as_os_str().as_bytes())?;
+    let file = File::new(ring::open(at, libc::O_RDONLY | libc::O_DIRECT, 0).await?, path.to_owned(), alignment)?;
+    let read = file.read_at(0, BLOCK_BYTES).await.map(|bytes| bytes.len());
+    file.close().await?;
     match read? {
         BLOCK_BYTES => Ok(()),
         short => {

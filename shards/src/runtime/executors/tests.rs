@@ -25,13 +25,14 @@ impl Drop for TempDir {
     }
 }
 
-/// Runs `body` on a glommio executor on a thread of its own.
+/// Runs `body` on an executor on a thread of its own.
 pub(crate) fn on_executor<T, Fut>(body: impl FnOnce() -> Fut + Send + 'static) -> T
 where
     T: Send + 'static,
     Fut: Future<Output = T> + 'static,
 {
-    LocalExecutorBuilder::new(Placement::Unbound).io_memory(64 << 10).spawn(body).unwrap().join().unwrap()
+    let setup = ring::Setup { spin: Duration::ZERO, blocking_threads: 2, prepare: || {} };
+    std::thread::spawn(move || ring::run(setup, body).unwrap()).join().unwrap()
 }
 
 #[test]
@@ -71,6 +72,6 @@ fn pinned_and_spinning_shards_run() {
 #[test]
 fn pinning_more_shards_than_cpus_is_a_fault_that_says_so() {
     let config = Config { pinned: true, ..Config::new(u16::MAX) };
-    let fault = placement(&config, ShardId(u16::MAX - 1)).err().unwrap();
+    let fault = setup(&config, ShardId(u16::MAX - 1)).err().unwrap();
     assert!(matches!(fault, StartupFault::TooFewCpus { .. }));
 }

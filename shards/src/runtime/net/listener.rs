@@ -1,17 +1,16 @@
 //! Owns listening sockets, and connections on their way from the shard that accepted them to the one that serves them.
-#![allow(unsafe_code)]
 
 use super::Stream;
-use crate::runtime::direct::plain;
-use glommio::net::TcpListener;
-use socket2::{Domain, Protocol, Socket, Type};
+use crate::runtime::ring::Watched;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// A listening socket, accepting on the shard that bound it.
 pub struct Listener {
-    socket: TcpListener,
+    socket: Watched,
     local: SocketAddr,
 }
 
@@ -38,9 +37,8 @@ impl Listener {
     pub fn bind(address: SocketAddr, options: Options) -> io::Result<Self> {
         let listening = listen(address, options).map_err(|error| cannot_listen(address, error))?;
         let local = listening.local_addr()?.as_socket().expect("an IP socket has an IP address");
-        // SAFETY: the descriptor is an open listening socket whose ownership moves into glommio's listener.
-        let socket = unsafe { TcpListener::from_raw_fd(listening.into_raw_fd()) };
-        Ok(Self { socket, local })
+        listening.set_nonblocking(true)?;
+        Ok(Self { socket: Watched::new(listening.into()), local })
     }
 
     pub fn local_address(&self) -> SocketAddr {
@@ -49,16 +47,10 @@ impl Listener {
 
     /// The next connection, with Nagle's delay off. On an error ask [`reaction`] how to go on.
     pub async fn accept(&self) -> io::Result<Accepted> {
-        let accepted = self.socket.shared_accept().await.map_err(plain)?;
-        // glommio's handle has no destructor and lends no descriptor; its stream does both, on this executor. The
-        // connection must belong to none yet, so it leaves on a descriptor of its own and the stream closes here.
-        let stream = accepted.bind_to_executor();
-        // SAFETY: `stream` owns the descriptor and outlives this borrow of it.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }.try_clone_to_owned()?;
-        drop(stream);
-        let socket = Socket::from(descriptor);
+        let accept = |listening: &OwnedFd| SockRef::from(listening).accept();
+        let (socket, peer) = poll_fn(|cx| self.socket.poll_read(cx, accept, |_| false)).await?;
         socket.set_tcp_nodelay(true)?;
-        let peer = socket.peer_addr()?.as_socket().ok_or(io::ErrorKind::NotConnected)?;
+        let peer = peer.as_socket().ok_or(io::ErrorKind::NotConnected)?;
         Ok(Accepted { descriptor: socket.into(), peer })
     }
 }

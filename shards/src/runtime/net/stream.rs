@@ -1,20 +1,15 @@
 //! Owns a connection of this shard, in two halves that two tasks may use at once.
-#![allow(unsafe_code)]
 
-use crate::runtime::direct::plain;
+use crate::runtime::ring::{self, Watched};
 use crate::runtime::yield_now;
 use bytes::{Buf, Bytes};
-use futures_util::io::{AsyncRead, AsyncWrite};
-use glommio::net::TcpStream;
-use socket2::SockRef;
-use std::cell::RefCell;
+use nix::sys::socket::{MsgFlags, recv};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::pin::Pin;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
 
 /// A connection. The descriptor closes when the last of its halves is dropped.
 pub struct Stream {
@@ -22,15 +17,12 @@ pub struct Stream {
     peer: SocketAddr,
 }
 
-/// Reading and writing wait on different operations of the ring, each with one waiting task; so the halves share one
-/// descriptor, and borrow it for the length of a poll.
-struct Shared(RefCell<TcpStream>);
+/// Reading waits for the watch, writing for an operation of its own; so the halves share one descriptor.
+struct Shared(Watched);
 
 impl Stream {
     pub(super) fn new(descriptor: OwnedFd, peer: SocketAddr) -> Self {
-        // SAFETY: the descriptor is an open, connected socket whose ownership moves into glommio's stream.
-        let stream = unsafe { TcpStream::from_raw_fd(descriptor.into_raw_fd()) };
-        Self { socket: Rc::new(Shared(RefCell::new(stream))), peer }
+        Self { socket: Rc::new(Shared(Watched::new(descriptor))), peer }
     }
 
     pub fn peer(&self) -> SocketAddr {
@@ -49,10 +41,19 @@ impl Stream {
 
 /// Connects to `address`, with Nagle's delay off.
 pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
-    let stream = TcpStream::connect(address).await.map_err(plain)?;
-    stream.set_nodelay(true).map_err(plain)?;
-    let peer = stream.peer_addr().map_err(plain)?;
-    Ok(Stream { socket: Rc::new(Shared(RefCell::new(stream))), peer })
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    let connecting = socket.connect(&address.into());
+    let stream = Stream::new(socket.into(), address);
+    match connecting {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
+            ring::writable(stream.socket.0.descriptor()).await?;
+            stream.socket.with(|socket| socket.take_error())?.map_or(Ok(stream), Err)
+        }
+        Err(error) => Err(error),
+        Ok(()) => Ok(stream),
+    }
 }
 
 /// The receiving half; for one task at a time.
@@ -75,9 +76,10 @@ impl ReadHalf {
             self.at_once = 0;
             yield_now().await;
         }
-        let mut waited = false;
+        let (mut waited, room) = (false, into.len());
         let read = poll_fn(|cx| {
-            let read = self.socket.poll_read(cx, into);
+            let receive = |socket: &OwnedFd| Ok(recv(socket.as_raw_fd(), into, MsgFlags::MSG_DONTWAIT)?);
+            let read = self.socket.0.poll_read(cx, receive, |received| *received < room);
             waited |= read.is_pending();
             read
         });
@@ -95,7 +97,7 @@ impl WriteHalf {
     /// them is sent: close the connection.
     pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let sent = poll_fn(|cx| self.0.poll_write(cx, bytes)).await?;
+            let sent = self.0.send(&[IoSlice::new(bytes)]).await?;
             bytes = &bytes[sent..];
         }
         Ok(())
@@ -116,12 +118,7 @@ impl WriteHalf {
             if first == pieces.len() {
                 return Ok(());
             }
-            let mut sent = match self.0.send_pieces(&pieces[first..]) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    poll_fn(|cx| self.0.poll_write(cx, &pieces[first])).await?
-                }
-                result => result?,
-            };
+            let mut sent = self.0.send_pieces(&pieces[first..]).await?;
             in_this_turn += sent;
             while sent > 0 {
                 let taken = sent.min(pieces[first].len());
@@ -159,17 +156,7 @@ impl Closer {
 }
 
 impl Shared {
-    fn poll_read(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut socket = self.0.borrow_mut();
-        retry(|| Pin::new(&mut *socket).poll_read(cx, into))
-    }
-
-    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut socket = self.0.borrow_mut();
-        retry(|| Pin::new(&mut *socket).poll_write(cx, bytes))
-    }
-
-    fn send_pieces(&self, pieces: &[Bytes]) -> io::Result<usize> {
+    async fn send_pieces(&self, pieces: &[Bytes]) -> io::Result<usize> {
         let mut room = SENT_AT_ONCE_MAX;
         let slices = pieces.iter().take(PIECES_PER_CALL).map_while(|piece| {
             let taken = piece.len().min(room);
@@ -177,34 +164,28 @@ impl Shared {
             (taken > 0 || piece.is_empty()).then(|| IoSlice::new(&piece[..taken]))
         });
         let slices: Vec<IoSlice<'_>> = slices.collect();
-        self.with_descriptor(|descriptor| {
-            let socket = SockRef::from(&descriptor);
-            loop {
-                match socket.send_vectored_with_flags(&slices, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    result => return result,
+        self.send(&slices).await
+    }
+
+    /// Hands over what the socket takes, once it takes any.
+    async fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        loop {
+            match self.with(|socket| socket.send_vectored_with_flags(slices, flags)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ring::writable(self.0.descriptor()).await?;
                 }
+                result => return result,
             }
-        })
+        }
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.with_descriptor(|descriptor| SockRef::from(&descriptor).shutdown(how))
+        self.with(|socket| socket.shutdown(how))
     }
 
-    fn with_descriptor<T>(&self, call: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-        let socket = self.0.borrow();
-        // SAFETY: `socket` owns the descriptor and stays borrowed until `call` returns.
-        call(unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) })
-    }
-}
-
-/// glommio passes EINTR through.
-fn retry(mut poll: impl FnMut() -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-    loop {
-        match poll() {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
+    fn with<T>(&self, call: impl FnOnce(&SockRef<'_>) -> T) -> T {
+        call(&SockRef::from(&**self.0.descriptor()))
     }
 }

@@ -1,0 +1,107 @@
+//! Owns whether a descriptor has something for its reader, as a poll that stays armed tells it.
+
+use super::executor::{current, try_current};
+use super::submission::Key;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// A descriptor that is watched from the first time somebody waits for it until this is dropped. One task at a time may
+/// wait. Its file closes soon after the last handle of it is dropped.
+pub(in crate::runtime) struct Watched(Rc<Readiness>);
+
+/// What the last news said. It may be outdated: reading finds out.
+pub(super) struct Readiness {
+    pub descriptor: Arc<OwnedFd>,
+    readable: Cell<bool>,
+    /// The peer is done, or something failed: there is always something to read, if only the end.
+    over: Cell<bool>,
+    waiting: RefCell<Option<Waker>>,
+    armed: Cell<Option<Key>>,
+}
+
+impl Watched {
+    pub fn new(descriptor: OwnedFd) -> Self {
+        Self(Rc::new(Readiness {
+            descriptor: Arc::new(descriptor),
+            readable: Cell::new(false),
+            over: Cell::new(false),
+            waiting: RefCell::new(None),
+            armed: Cell::new(None),
+        }))
+    }
+
+    pub fn descriptor(&self) -> &Arc<OwnedFd> {
+        &self.0.descriptor
+    }
+
+    /// Runs `read`, which does not wait, once there may be something to read. When `drained` says that it took all there
+    /// was, the next one waits for news.
+    pub fn poll_read<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(&OwnedFd) -> io::Result<T>,
+        drained: impl Fn(&T) -> bool,
+    ) -> Poll<io::Result<T>> {
+        let this = &self.0;
+        if this.armed.get().is_none() {
+            this.armed.set(Some(current().ring.borrow_mut().watch(this.clone())));
+        }
+        while this.readable.get() {
+            match read(&this.descriptor) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => this.readable.set(false),
+                result => {
+                    let all = result.as_ref().is_ok_and(drained);
+                    this.readable.set(!all || this.over.get());
+                    return Poll::Ready(result);
+                }
+            }
+        }
+        match &mut *this.waiting.borrow_mut() {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Has news wake an executor that sleeps, though no task waits for them.
+    pub(super) fn watch(&self) {
+        if self.0.armed.get().is_none() {
+            self.0.armed.set(Some(current().ring.borrow_mut().watch(self.0.clone())));
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // After its executor's end the kernel has given it up already.
+        if let (Some(key), Some(executor)) = (self.0.armed.get(), try_current()) {
+            executor.ring.borrow_mut().cancel(key);
+        }
+    }
+}
+
+impl Readiness {
+    /// News from the kernel; after the last one the poll has to be armed again. Returns who waits for them.
+    pub fn tell(&self, result: i32, last: bool) -> Option<Waker> {
+        // That a poll ended says nothing: reading finds out.
+        self.readable.set(true);
+        if result > 0 && result & ENDS != 0 {
+            self.over.set(true);
+        }
+        if last {
+            self.armed.set(None);
+        }
+        self.take_waker()
+    }
+
+    pub fn take_waker(&self) -> Option<Waker> {
+        self.waiting.borrow_mut().take()
+    }
+}
+
+const ENDS: i32 = (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) as i32;
