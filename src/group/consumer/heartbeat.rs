@@ -15,7 +15,9 @@ use crate::group::timer::Timer;
 use crate::group::weight::Total;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
-use odradek_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
+use odradek_protocol::messages::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, consumer_group_heartbeat_request as request,
+};
 use odradek_protocol::primitives::Str;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -52,10 +54,7 @@ impl GroupMachine {
         if let Some(response) = self.idle_beat(turn, client, request) {
             return Ok(response);
         }
-        let owned = request.topic_partitions.as_ref().map(|owned| {
-            let topics = owned.iter();
-            topics.map(|topic| (topic.topic_id, topic.partitions.iter().copied().collect())).collect::<Partitions>()
-        });
+        let owned = request.topic_partitions.as_deref().map(all_of);
         let made = Str::from(turn.uuid().to_string());
         let id = if request.member_id.is_empty() { made } else { request.member_id.detached() };
         let upgraded = self.check_consumer_group(turn, request)?;
@@ -309,6 +308,15 @@ fn is_same(before: &Held, after: &Held) -> bool {
         after.get(topic).is_some_and(|kept| partitions.keys().all(|index| kept.contains_key(index)))
     };
     all(before) == all(after) && before.iter().filter(|(_, partitions)| !partitions.is_empty()).all(is_kept)
+}
+
+/// A topic may come more than once.
+fn all_of(topics: &[request::TopicPartitions]) -> Partitions {
+    let mut all = Partitions::new();
+    for topic in topics {
+        all.entry(topic.topic_id).or_default().extend(&topic.partitions);
+    }
+    all
 }
 
 /// It says all there is to say, so it hears all.

@@ -5,6 +5,7 @@ mod requests;
 
 use crate::config::BrokerConfig;
 use crate::coordinator::{Machine, Moment, RawRecord, Runtime, Scene, Source, Ticket};
+use crate::group::consumer::{ConsumerGroup, Epochs};
 use crate::group::kind::Group;
 use crate::group::machine::GroupMachine;
 use crate::group::request::Request;
@@ -58,6 +59,8 @@ pub struct Stage {
     log: Vec<RawRecord>,
     /// Appends begin and end when they are told to.
     is_slow: bool,
+    /// Records are missing in the log.
+    is_cut: bool,
     flying: Option<Vec<RawRecord>>,
     now_ms: u64,
     random: u128,
@@ -67,6 +70,8 @@ pub struct Stage {
     ids: BTreeMap<String, Str>,
     generations: BTreeMap<String, i32>,
     told: Vec<String>,
+    /// Of the consumer group after the last turn.
+    epochs: Option<Epochs>,
 }
 
 /// `key=value` words of a command.
@@ -109,6 +114,7 @@ impl Stage {
             runtime,
             log: Vec::new(),
             is_slow: false,
+            is_cut: false,
             flying: None,
             now_ms: 0,
             random: 1,
@@ -117,6 +123,7 @@ impl Stage {
             ids: BTreeMap::new(),
             generations: BTreeMap::new(),
             told: Vec::new(),
+            epochs: None,
         }
     }
 
@@ -181,8 +188,18 @@ impl Stage {
             let line = self.describe(&name, reply);
             self.told.push(line);
         }
+        self.check();
+    }
+
+    /// The group's invariants: of the state, and of the step to it from the last one.
+    fn check(&mut self) {
         self.runtime.machine().check();
         assert!(!self.runtime.is_broken(), "the state has what no batch can hold");
+        let group = self.runtime.machine().consumer(GROUP);
+        if let (Some(group), Some(before)) = (group, &self.epochs) {
+            group.check_after(before, &self.scene.image);
+        }
+        self.epochs = group.map(ConsumerGroup::epochs);
     }
 
     fn wait(&mut self, ms: u64) {
@@ -199,18 +216,42 @@ impl Stage {
         self.now_ms = until;
     }
 
-    /// What the log holds is all that comes back.
+    /// What the log holds is all that comes back, compacted or not; nothing of what was told is amiss.
     fn restart(&mut self) {
         self.scene.deleted_topics = Arc::new([]);
-        let mut machine = GroupMachine::new(&self.scene);
-        for (position, raw) in self.log.iter().enumerate() {
-            let record =
-                GroupMachine::decode(raw.clone()).expect("what was written can be read").expect("of our kinds");
-            machine.replay(record, Source { position: position as i64, producer: None });
+        let machine = self.replayed(0);
+        for cleaned in [self.log.len() / 2, self.log.len()] {
+            assert_eq!(state(&self.replayed(cleaned)), state(&machine), "compaction changes nothing");
+        }
+        if self.is_complete() {
+            let before = self.runtime.machine();
+            assert_eq!(lasting(&machine), lasting(before), "what was replayed is what was decided");
         }
         let at = self.moment();
         self.runtime = Runtime::new(machine, self.log.len() as i64, self.batch_bytes, at);
         self.tickets.clear();
+        self.epochs = None;
+    }
+
+    /// Everything that was decided is in the log.
+    fn is_complete(&self) -> bool {
+        !self.is_slow && !self.is_cut
+    }
+
+    /// From the log; of the first `cleaned` records only the last of each key, if it is one with a value.
+    fn replayed(&self, cleaned: usize) -> GroupMachine {
+        let last: BTreeMap<_, _> =
+            self.log[..cleaned].iter().enumerate().map(|(position, raw)| (raw.key.clone(), position)).collect();
+        let mut machine = GroupMachine::new(&self.scene);
+        for (position, raw) in self.log.iter().enumerate() {
+            if position < cleaned && (last[&raw.key] != position || raw.value.is_none()) {
+                continue;
+            }
+            let record =
+                GroupMachine::decode(raw.clone()).expect("what was written can be read").expect("of our kinds");
+            machine.replay(record, Source { position: position as i64, producer: None });
+        }
+        machine
     }
 
     /// The append under way ends, or the next one begins.
@@ -234,7 +275,9 @@ impl Stage {
     /// A crash: the last records are not in the log.
     fn lose(&mut self, records: usize) {
         self.log.truncate(self.log.len() - records);
+        self.is_cut = true;
         self.restart();
+        self.is_cut = false;
     }
 
     fn drop_topic(&mut self, topic: &str) {
@@ -299,6 +342,31 @@ impl Stage {
     pub fn is_classic(&self) -> bool {
         matches!(self.runtime.machine().groups.get(GROUP), Some(Group::Classic(_)))
     }
+}
+
+/// Groups of either kind and offsets; but not that, and since when, there is a group that has nothing.
+fn state(machine: &GroupMachine) -> Vec<String> {
+    let groups = machine.groups.values().filter_map(|group| match group {
+        Group::Classic(group) => {
+            let told = format!("{:?}", group.members().collect::<Vec<_>>());
+            (group.members().len() > 0).then(|| format!("{} {told}", group.generation()))
+        }
+        Group::Consumer(group) => Some(format!("{group:?}")),
+    });
+    groups.chain([format!("{:?}", machine.offsets)]).collect()
+}
+
+/// What does not end with the process: of a classic group only an assignment that its leader has made is recorded.
+fn lasting(machine: &GroupMachine) -> Vec<String> {
+    let consumers = machine.groups.values().filter_map(|group| match group {
+        Group::Consumer(group) => Some(group.told()),
+        Group::Classic(_) => None,
+    });
+    let offsets = machine.offsets.of(GROUP).into_iter().flatten();
+    let offsets = offsets.flat_map(|(topic, partitions)| {
+        partitions.iter().map(move |(index, at)| format!("{topic}-{index}: {} {:?}", at.offset, at.metadata))
+    });
+    consumers.flatten().chain(offsets).collect()
 }
 
 fn moment(ms: u64, random: u128) -> Moment {
