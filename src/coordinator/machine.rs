@@ -115,6 +115,32 @@ impl RawRecord {
     }
 }
 
+/// A record as it was decided, and its bytes once somebody had to know how many they are: they are made once.
+#[derive(Clone, Debug)]
+pub struct Draft<R> {
+    pub record: R,
+    raw: Option<RawRecord>,
+}
+
+impl<R> From<R> for Draft<R> {
+    fn from(record: R) -> Self {
+        Self { record, raw: None }
+    }
+}
+
+impl<R> Draft<R> {
+    /// Bytes it takes in a batch, at most.
+    pub fn size<M: Machine<Record = R>>(&mut self) -> usize {
+        self.raw.get_or_insert_with(|| M::encode(&self.record)).size()
+    }
+
+    /// The record and its bytes.
+    pub(super) fn encoded<M: Machine<Record = R>>(self) -> (R, RawRecord) {
+        let raw = self.raw.unwrap_or_else(|| M::encode(&self.record));
+        (self.record, raw)
+    }
+}
+
 /// One turn of a machine: what it may know, and what it wishes.
 pub struct Turn<'a, M: Machine> {
     pub moment: Moment,
@@ -132,7 +158,7 @@ pub(super) struct Wishes<M: Machine> {
 }
 
 pub(super) struct Wish<R> {
-    pub record: R,
+    pub draft: Draft<R>,
     pub is_replayed: bool,
     /// The state is a good one after it, though the rest of the turn be lost.
     pub is_end: bool,
@@ -155,13 +181,13 @@ impl<'a, M: Machine> Turn<'a, M> {
     }
 
     /// Written, and replayed at the end of this turn.
-    pub fn record(&mut self, record: M::Record) {
-        self.wishes.records.push(Wish { record, is_replayed: true, is_end: false });
+    pub fn record(&mut self, record: impl Into<Draft<M::Record>>) {
+        self.wishes.records.push(Wish { draft: record.into(), is_replayed: true, is_end: false });
     }
 
     /// Written; the state has it already.
-    pub fn keep(&mut self, record: M::Record) {
-        self.wishes.records.push(Wish { record, is_replayed: false, is_end: false });
+    pub fn keep(&mut self, record: impl Into<Draft<M::Record>>) {
+        self.wishes.records.push(Wish { draft: record.into(), is_replayed: false, is_end: false });
     }
 
     /// A turn too large for one batch may be torn here: what was decided so far stands by itself.
@@ -172,11 +198,11 @@ impl<'a, M: Machine> Turn<'a, M> {
     }
 
     /// Whether these come into the log together.
-    pub fn fits<'r>(&self, records: impl IntoIterator<Item = &'r M::Record>) -> bool
+    pub fn fits<'r>(&self, records: impl IntoIterator<Item = &'r mut Draft<M::Record>>) -> bool
     where
         M::Record: 'r,
     {
-        let sizes = records.into_iter().map(|record| M::encode(record).size());
+        let sizes = records.into_iter().map(Draft::size::<M>);
         sizes.sum::<usize>() <= self.batch_bytes_max
     }
 
@@ -201,6 +227,6 @@ impl<'a, M: Machine> Turn<'a, M> {
 
     /// What has been decided so far.
     pub fn records(&self) -> impl Iterator<Item = &M::Record> {
-        self.wishes.records.iter().map(|wish| &wish.record)
+        self.wishes.records.iter().map(|wish| &wish.draft.record)
     }
 }

@@ -14,6 +14,6 @@ pub mod runtime;
 pub mod timers;
 
 pub use driver::{Asking, Berth, Coordinators, mesh};
-pub use machine::{Machine, Moment, RawRecord, Scene, Source, Ticket, Turn};
+pub use machine::{Draft, Machine, Moment, RawRecord, Scene, Source, Ticket, Turn};
 pub use runtime::Runtime;
 pub use timers::Timers;

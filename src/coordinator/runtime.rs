@@ -1,6 +1,6 @@
 //! The order of one coordinator: turns in, batches to append out, replies released when their batch is durable.
 
-use super::machine::{Machine, Moment, RawRecord, Scene, Source, Ticket, Turn, Wishes};
+use super::machine::{Machine, Moment, RawRecord, Scene, Source, Ticket, Turn, Wish, Wishes};
 use super::timers::Timers;
 use odradek_protocol::error::ErrorCode;
 use odradek_shards::clock::Instant;
@@ -133,17 +133,22 @@ impl<M: Machine> Runtime<M> {
     fn decide(&mut self, wishes: Wishes<M>) {
         let Wishes { records: wished, replies, warnings } = wishes;
         self.warnings.extend(warnings);
-        let records = wished.iter().map(|wish| (M::encode(&wish.record), wish.is_end)).collect();
+        let (mut decided, mut records) = (Vec::with_capacity(wished.len()), Vec::with_capacity(wished.len()));
+        for Wish { draft, is_replayed, is_end } in wished {
+            let (record, raw) = draft.encoded::<M>();
+            decided.push((record, is_replayed));
+            records.push((raw, is_end));
+        }
         let Some(mut pieces) = torn(records, self.batch_bytes_max) else {
-            self.is_broken |= wished.iter().any(|wish| !wish.is_replayed);
+            self.is_broken |= decided.iter().any(|(_, is_replayed)| !is_replayed);
             let refused = replies.into_iter().map(|(ticket, reply)| (ticket, M::undo(reply, TOO_LARGE)));
             return self.park(refused.collect());
         };
-        for wish in wished {
+        for (record, is_replayed) in decided {
             let source = Source { position: self.position, producer: None };
             self.position += 1;
-            if wish.is_replayed {
-                self.machine.replay(wish.record, source);
+            if is_replayed {
+                self.machine.replay(record, source);
             }
         }
         let Some((last, bytes)) = pieces.pop() else { return self.park(replies) };

@@ -1,6 +1,6 @@
 //! What is refused before any coordinator is asked: empty ids, texts no record holds, timeouts out of bounds.
 
-use super::limits::{ASSIGNMENT_BYTES_MAX, METADATA_BYTES_MAX, PROTOCOLS_MAX, STRING_BYTES_MAX};
+use super::limits::{ASSIGNMENT_BYTES_MAX, ASSIGNMENTS_MAX, METADATA_BYTES_MAX, PROTOCOLS_MAX, STRING_BYTES_MAX};
 use super::request::Request;
 use crate::config::BrokerConfig;
 use odradek_protocol::error::ErrorCode;
@@ -50,7 +50,11 @@ fn check_join(request: &JoinGroupRequest, config: &BrokerConfig) -> Result<(), E
 /// More than a record can hold is refused as Kafka refuses it.
 fn check_sync(request: &SyncGroupRequest) -> Result<(), ErrorCode> {
     let bytes: usize = request.assignments.iter().map(|given| given.assignment.len()).sum();
-    if bytes > ASSIGNMENT_BYTES_MAX { Err(ErrorCode::UnknownServerError) } else { Ok(()) }
+    if bytes > ASSIGNMENT_BYTES_MAX || request.assignments.len() > ASSIGNMENTS_MAX {
+        Err(ErrorCode::UnknownServerError)
+    } else {
+        Ok(())
+    }
 }
 
 fn not_empty(group: &Str) -> Result<(), ErrorCode> {

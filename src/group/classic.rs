@@ -220,13 +220,13 @@ impl ClassicGroup {
         self.recorded_bytes = self.recorded_bytes + after.recorded - before.recorded;
     }
 
-    /// Gives members other assignments, and counts what they take then.
-    fn reassign(&mut self, mut assignment: impl FnMut(&Member) -> Bytes) {
+    /// Gives members other assignments and targets, and counts what they take then.
+    fn reassign(&mut self, mut assignment: impl FnMut(&Member) -> (Bytes, Option<Bytes>)) {
         let (mut before, mut after) = (0, 0);
         for member in self.members.values_mut() {
-            before += member.assignment.len();
-            member.assignment = assignment(member);
-            after += member.assignment.len();
+            before += member.assigned_bytes();
+            (member.assignment, member.target) = assignment(member);
+            after += member.assigned_bytes();
         }
         self.weight.change(before, after);
     }

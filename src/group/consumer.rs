@@ -11,6 +11,8 @@ pub mod classic;
 mod describe;
 mod expiry;
 mod heartbeat;
+#[cfg(test)]
+mod invariants;
 mod leave;
 mod member;
 mod members;
@@ -30,6 +32,8 @@ use super::machine::GroupMachine;
 use super::timer::Timer;
 use super::weight::{ENTRY_BYTES, PARTITION_BYTES, Total, Weight};
 use crate::coordinator::Turn;
+#[cfg(test)]
+pub use invariants::Epochs;
 pub use member::{Member, MemberState};
 use odradek_protocol::primitives::Str;
 pub use refusal::Refusal;
@@ -173,36 +177,4 @@ impl ConsumerGroup {
 
 fn target_bytes(target: &Partitions) -> usize {
     ENTRY_BYTES + target.values().map(|partitions| ENTRY_BYTES + partitions.len() * PARTITION_BYTES).sum::<usize>()
-}
-
-#[cfg(test)]
-impl ConsumerGroup {
-    /// Counted and, the second, reckoned anew.
-    pub fn weights(&self) -> (usize, usize) {
-        let members: usize = self.members.values().map(Member::bytes).sum();
-        let targets: usize = self.target.values().map(target_bytes).sum();
-        let regexes: usize = self.regexes.iter().map(|(expression, resolved)| resolved.bytes(expression)).sum();
-        (self.weight.bytes(), super::weight::GROUP_BYTES + self.id.len() + members + targets + regexes)
-    }
-
-    /// What must hold after every turn.
-    pub fn check(&self) {
-        assert!(self.assignment_epoch <= self.epoch, "a target is made for an epoch that has begun");
-        let mut owned = BTreeMap::new();
-        for member in self.members.values() {
-            assert!(member.epoch <= self.epoch, "a member is not ahead of its group");
-            for partition in member.holds() {
-                let other = owned.insert(partition, &member.id);
-                assert!(other.is_none(), "{partition:?} is with {other:?} and {}", member.id);
-            }
-        }
-        let known = self.owners.iter().map(|(partition, owner)| (*partition, owner));
-        assert!(owned.into_iter().eq(known), "the owners are those of the members");
-        let is_member = |id: &Str| self.members.contains_key(id);
-        assert!(self.static_members.values().all(is_member), "static members are members");
-    }
-
-    pub fn assignment_epoch(&self) -> i32 {
-        self.assignment_epoch
-    }
 }

@@ -27,6 +27,12 @@ pub const METADATA_BYTES_MAX: usize = 4 << 20;
 /// Bytes of the assignments that a leader hands in: with the metadata they have to fit into one batch.
 pub const ASSIGNMENT_BYTES_MAX: usize = 1_000_000;
 
+/// And how many: members of so large a group do not fit into one batch either.
+pub const ASSIGNMENTS_MAX: usize = 50_000;
+
+/// Partitions a consumer says it has: more are in no record of what it was given.
+pub const OWNED_MAX: usize = 250_000;
+
 /// Records that one round of expiry writes at most in one turn.
 pub const EXPIRED_PER_TURN_MAX: usize = 1_000;
 

@@ -11,7 +11,7 @@ use super::settings::{TOPIC, milliseconds, of_group, retention_check_interval};
 use super::timer::Timer;
 use super::weight::Total;
 use crate::config::BrokerConfig;
-use crate::coordinator::{Machine, RawRecord, Scene, Source, Ticket, Turn};
+use crate::coordinator::{Draft, Machine, RawRecord, Scene, Source, Ticket, Turn};
 use odradek_protocol::codec::DecodeError;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::HeartbeatResponse;
@@ -227,9 +227,10 @@ impl GroupMachine {
     }
 
     /// Records something that is true at once: later decisions of the turn build on it.
-    pub(super) fn apply(&mut self, turn: &mut Turn<'_, Self>, record: GroupRecord) {
-        self.replay(record.clone(), Source { position: 0, producer: None });
-        turn.keep(record);
+    pub(super) fn apply(&mut self, turn: &mut Turn<'_, Self>, record: impl Into<Draft<GroupRecord>>) {
+        let draft = record.into();
+        self.replay(draft.record.clone(), Source { position: 0, producer: None });
+        turn.keep(draft);
     }
 
     /// A classic group of that name, which can only have offsets, gives way.

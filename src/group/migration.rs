@@ -7,7 +7,7 @@ use super::kind::Group;
 use super::machine::GroupMachine;
 use super::record::GroupRecord;
 use super::settings::Migration;
-use crate::coordinator::Turn;
+use crate::coordinator::{Draft, Turn};
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::primitives::Str;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl GroupMachine {
             Refusal::new(ErrorCode::GroupIdNotFound, message)
         };
         let upgraded = upgraded.map(Box::new).map_err(refusal)?;
-        if !turn.fits(&upgraded.records()) {
+        if !turn.fits(&mut drafts(upgraded.records())) {
             let message = "What the members of the classic group bring with them does not fit into a batch.";
             return Err(Refusal::new(ErrorCode::UnknownServerError, message));
         }
@@ -62,7 +62,9 @@ impl GroupMachine {
             let generation = (group.epoch(), rebalances);
             ClassicGroup::from_consumer(group, generation, turn.moment.wall, &self.scene().image).to_record()
         };
-        is_wanted && [true, false].map(into).iter().all(|record| turn.fits(group.tombstones().iter().chain([record])))
+        let mut tombstones = drafts(group.tombstones());
+        let mut fits = |rebalances| turn.fits(tombstones.iter_mut().chain([&mut into(rebalances).into()]));
+        is_wanted && fits(true) && fits(false)
     }
 
     /// The members of a consumer group go on as a classic one, which begins a rebalance if `rebalances`.
@@ -83,4 +85,8 @@ impl GroupMachine {
         }
         self.groups.insert(id.clone(), Group::Classic(Box::new(downgraded)));
     }
+}
+
+fn drafts(records: Vec<GroupRecord>) -> Vec<Draft<GroupRecord>> {
+    records.into_iter().map(Draft::from).collect()
 }

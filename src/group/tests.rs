@@ -2,6 +2,8 @@
 
 mod classic;
 mod consumer;
+mod durability;
+mod fencing;
 mod limits;
 mod migration;
 mod mixing;

@@ -2,10 +2,12 @@
 
 use crate::exchange::{Answer, Closing, Peer, Reply};
 use crate::group::Client;
+use bytes::Bytes;
 use odradek_protocol::api::ApiKey;
 use odradek_protocol::codec::Message;
 use odradek_protocol::frame;
 use odradek_protocol::primitives::Str;
+use odradek_shards::runtime;
 use std::rc::Rc;
 
 /// What a request's header and connection say.
@@ -29,13 +31,29 @@ impl Call {
         self.answer_in(response, self.version)
     }
 
+    /// A large one, off the shard's thread.
+    pub async fn answer_apart(&self, response: impl Message + Send + 'static) -> Answer {
+        let (api, version, correlation) = (self.api, self.version, self.correlation);
+        answer(runtime::blocking(move || frame((api, version, correlation), &response)).await)
+    }
+
     /// The response in another version than the request's: ApiVersions only (KIP-511).
     pub fn answer_in(&self, response: &impl Message, version: i16) -> Answer {
-        match frame::response(self.api, version, self.correlation, response) {
-            Ok(pieces) => Answer::Reply(Reply { pieces, hold: None }),
-            Err(error) => {
-                Answer::Close(Closing::Unencodable { api: self.api.name(), version, reason: error.to_string() })
-            }
-        }
+        answer(frame((self.api, version, self.correlation), response))
+    }
+}
+
+fn frame((api, version, correlation): (ApiKey, i16, i32), response: &impl Message) -> Result<Vec<Bytes>, Closing> {
+    frame::response(api, version, correlation, response).map_err(|error| Closing::Unencodable {
+        api: api.name(),
+        version,
+        reason: error.to_string(),
+    })
+}
+
+fn answer(encoded: Result<Vec<Bytes>, Closing>) -> Answer {
+    match encoded {
+        Ok(pieces) => Answer::Reply(Reply { pieces, hold: None }),
+        Err(closing) => Answer::Close(closing),
     }
 }

@@ -4,6 +4,7 @@ use super::answer::Call;
 use super::authorized_operations;
 use super::context::Context;
 use super::group_answers::{self, Room};
+use super::pace::Pace;
 use crate::group::{Reply, Request};
 use futures_util::StreamExt;
 use futures_util::future::OptionFuture;
@@ -23,9 +24,11 @@ pub async fn handle(context: &Rc<Context>, call: &Call, request: DescribeGroupsR
         let id = id.clone();
         async move { (id, OptionFuture::from(asked).await) }
     };
+    let mut pace = Pace::default();
     let mut asked = pin!(group_answers::each(&request.groups, ask));
     let mut groups = Vec::new();
     while let Some((group_id, reply)) = asked.next().await {
+        pace.step(1).await;
         match reply {
             Some(Reply::DescribeClassic(described)) if room.take(size(&described)) => {
                 let is_told = request.include_authorized_operations && described.error_code == 0;

@@ -2,7 +2,9 @@
 
 use super::answer::Call;
 use super::context::Context;
+use super::group_answers::Room;
 use super::internal_topics;
+use super::pace::Pace;
 use crate::group;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::find_coordinator_response::Coordinator;
@@ -24,10 +26,18 @@ pub async fn handle(context: &Rc<Context>, call: &Call, request: FindCoordinator
     if call.version < BATCHED_SINCE {
         return single(find(context, call, request.key_type, &request.key).await);
     }
-    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
-    for key in &request.coordinator_keys {
-        let found = find(context, call, request.key_type, key).await;
-        coordinators.push(told(key.clone(), found));
+    let (room, mut pace) = (Room::default(), Pace::default());
+    let mut coordinators = Vec::new();
+    for key in request.coordinator_keys {
+        pace.step(1).await;
+        let found = if room.take(size_of::<Coordinator>() + key.len()) {
+            find(context, call, request.key_type, &key).await
+        } else if room.refuse(&key) {
+            Err(ErrorCode::CoordinatorNotAvailable)
+        } else {
+            break;
+        };
+        coordinators.push(told(key, found));
     }
     FindCoordinatorResponse { coordinators, ..Default::default() }
 }

@@ -2,6 +2,7 @@
 
 use super::answer::Call;
 use super::context::Context;
+use super::pace::Pace;
 use crate::group::{Reply, Request};
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::{ListGroupsRequest, ListGroupsResponse};
@@ -14,8 +15,8 @@ const STATES: [&str; 7] =
 const TYPES: [&str; 2] = ["classic", "consumer"];
 
 pub async fn handle(context: &Rc<Context>, _call: &Call, request: ListGroupsRequest) -> ListGroupsResponse {
-    let states = distinct(&request.states_filter, &STATES);
-    let types = distinct(&request.types_filter, &TYPES);
+    let states = distinct(&request.states_filter, &STATES).await;
+    let types = distinct(&request.types_filter, &TYPES).await;
     let asked = context.groups.ask_all(&context.look(), &Request::List { states, types });
     let mut groups = Vec::new();
     for reply in asked.await {
@@ -33,9 +34,13 @@ pub async fn handle(context: &Rc<Context>, _call: &Call, request: ListGroupsRequ
 }
 
 /// The filter as short as can be: what is no name, or comes again, makes no difference, unless there is nothing else.
-fn distinct(filter: &[Str], names: &[&'static str]) -> Vec<Str> {
-    let is_wanted = |name: &&&str| filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(name));
-    let mut kept: Vec<Str> = names.iter().filter(is_wanted).map(|name| Str::from_static(name)).collect();
+async fn distinct(filter: &[Str], names: &[&'static str]) -> Vec<Str> {
+    let (mut kept, mut pace) = (Vec::new(), Pace::default());
+    for wanted in filter {
+        pace.step(1).await;
+        let name = names.iter().find(|name| wanted.trim().eq_ignore_ascii_case(name));
+        kept.extend(name.map(|name| Str::from_static(name)).filter(|name| !kept.contains(name)));
+    }
     if kept.is_empty() {
         kept.extend(filter.first().cloned());
     }

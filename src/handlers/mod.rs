@@ -44,6 +44,7 @@ mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
+mod pace;
 mod per_shard;
 mod produce;
 mod producer_ids;

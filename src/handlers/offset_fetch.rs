@@ -4,6 +4,7 @@
 use super::answer::Call;
 use super::context::Context;
 use super::group_answers::{self, Room};
+use super::pace::Pace;
 use crate::group::{Reply, Request};
 use futures_util::StreamExt;
 use futures_util::future::OptionFuture;
@@ -26,6 +27,8 @@ const BATCHED_SINCE: i16 = 8;
 const TOPIC_IDS_SINCE: i16 = 10;
 /// Partitions of one group that are told of at a time.
 const PARTITIONS_MAX: usize = 1_000_000;
+/// And that its coordinator is asked about in one turn.
+const PARTITIONS_AT_ONCE: usize = 2000;
 
 pub async fn handle(context: &Rc<Context>, call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let version = call.version;
@@ -33,18 +36,22 @@ pub async fn handle(context: &Rc<Context>, call: &Call, request: OffsetFetchRequ
     let wanted = if version >= BATCHED_SINCE { request.groups } else { vec![as_group(request)] };
     let room = Room::default();
     let ask = |group: OffsetFetchRequestGroup| {
-        let (group, unknown) = if version >= TOPIC_IDS_SINCE { named(context, group) } else { (group, Vec::new()) };
         let id = group.group_id.clone();
         let topics = group.topics.clone().filter(|_| version < BATCHED_SINCE);
         let is_open = room.is_open() && partitions_of(&group) <= PARTITIONS_MAX;
-        let asked = is_open.then(|| context.ask_group(&id, Request::FetchOffsets { require_stable, request: group }));
-        async move { (id, OptionFuture::from(asked).await, unknown, topics) }
+        let asked = is_open.then(|| ask_group(context, version, require_stable, group));
+        async move {
+            let (reply, unknown) = OptionFuture::from(asked).await.unzip();
+            (id, reply, unknown.unwrap_or_default(), topics)
+        }
     };
+    let mut pace = Pace::default();
     let mut asked = pin!(group_answers::each(wanted, ask));
     let mut response = OffsetFetchResponse::default();
     while let Some((group_id, reply, unknown, topics)) = asked.next().await {
+        pace.step(1).await;
         let mut group = match reply {
-            Some(Reply::FetchOffsets(group)) if room.take(size(&group)) => group,
+            Some(group) if room.take(size(&group)) => group,
             _ if !room.refuse(&group_id) => break,
             _ => {
                 let error_code = ErrorCode::CoordinatorNotAvailable.code();
@@ -67,8 +74,84 @@ pub async fn handle(context: &Rc<Context>, call: &Call, request: OffsetFetchRequ
     response
 }
 
+/// Topics count too.
 fn partitions_of(group: &OffsetFetchRequestGroup) -> usize {
-    group.topics.iter().flatten().map(|topic| topic.partition_indexes.len()).sum()
+    group.topics.iter().flatten().map(|topic| 1 + topic.partition_indexes.len()).sum()
+}
+
+/// The group's answer, and that about topics whose ids are unknown.
+async fn ask_group(
+    context: &Rc<Context>,
+    version: i16,
+    require_stable: bool,
+    group: OffsetFetchRequestGroup,
+) -> (OffsetFetchResponseGroup, Vec<OffsetFetchResponseTopics>) {
+    let is_by_id = version >= TOPIC_IDS_SINCE;
+    let (group, unknown) = if is_by_id { named(context, group).await } else { (group, Vec::new()) };
+    let mut whole: Option<OffsetFetchResponseGroup> = None;
+    for part in parts(group) {
+        let id = part.group_id.clone();
+        let asked = context.ask_group(&id, Request::FetchOffsets { require_stable, request: part });
+        let told = match asked.await {
+            Reply::FetchOffsets(told) => told,
+            _ => {
+                let error_code = ErrorCode::CoordinatorNotAvailable.code();
+                OffsetFetchResponseGroup { group_id: id, error_code, ..Default::default() }
+            }
+        };
+        match &mut whole {
+            Some(whole) if told.error_code == 0 => join(&mut whole.topics, told.topics),
+            _ => whole = Some(told),
+        }
+        if whole.as_ref().is_some_and(|whole| whole.error_code != 0) {
+            break;
+        }
+    }
+    (whole.expect("a group is asked once at least"), unknown)
+}
+
+/// A question in parts that a coordinator answers in a turn each; one, as a rule.
+fn parts(group: OffsetFetchRequestGroup) -> Vec<OffsetFetchRequestGroup> {
+    if partitions_of(&group) <= PARTITIONS_AT_ONCE {
+        return vec![group];
+    }
+    let mut parts: Vec<Vec<OffsetFetchRequestTopics>> = Vec::new();
+    let mut room = 0;
+    for topic in group.topics.iter().flatten() {
+        let mut indexes = topic.partition_indexes.as_slice();
+        loop {
+            if room == 0 {
+                parts.push(Vec::new());
+                room = PARTITIONS_AT_ONCE;
+            }
+            let (some, left) = indexes.split_at(indexes.len().min(room));
+            let piece = OffsetFetchRequestTopics {
+                name: topic.name.clone(),
+                topic_id: topic.topic_id,
+                partition_indexes: some.to_vec(),
+                ..Default::default()
+            };
+            parts.last_mut().expect("one has just been made").push(piece);
+            room = room.saturating_sub(1 + some.len());
+            indexes = left;
+            if indexes.is_empty() {
+                break;
+            }
+        }
+    }
+    parts.into_iter().map(|topics| OffsetFetchRequestGroup { topics: Some(topics), ..group.clone() }).collect()
+}
+
+/// A topic that was asked about in two parts is one again.
+fn join(whole: &mut Vec<OffsetFetchResponseTopics>, more: Vec<OffsetFetchResponseTopics>) {
+    let mut more = more.into_iter();
+    if let (Some(last), Some(first)) = (whole.last_mut(), more.as_slice().first())
+        && last.name == first.name
+        && last.topic_id == first.topic_id
+    {
+        last.partitions.extend(more.next().into_iter().flat_map(|first| first.partitions));
+    }
+    whole.extend(more);
 }
 
 /// Bytes that it takes in the response, about.
@@ -97,23 +180,21 @@ fn as_group(request: OffsetFetchRequest) -> OffsetFetchRequestGroup {
 }
 
 /// Topics get the names of their ids; those without one are answered here.
-fn named(
+async fn named(
     context: &Context,
-    group: OffsetFetchRequestGroup,
+    mut group: OffsetFetchRequestGroup,
 ) -> (OffsetFetchRequestGroup, Vec<OffsetFetchResponseTopics>) {
-    let image = context.look();
-    let mut unknown = Vec::new();
-    let topics = group.topics.map(|topics| {
-        let mut known = Vec::with_capacity(topics.len());
-        for topic in topics {
-            match image.topics().name_of(TopicId(topic.topic_id)) {
-                Some(name) => known.push(OffsetFetchRequestTopics { name: name.clone(), ..topic }),
-                None => unknown.push(refuse(&topic, ErrorCode::UnknownTopicId)),
-            }
+    let Some(topics) = group.topics.take() else { return (group, Vec::new()) };
+    let image = context.image();
+    let (mut known, mut unknown, mut pace) = (Vec::new(), Vec::new(), Pace::default());
+    for topic in topics {
+        pace.step(1 + topic.partition_indexes.len()).await;
+        match image.topics().name_of(TopicId(topic.topic_id)) {
+            Some(name) => known.push(OffsetFetchRequestTopics { name: name.clone(), ..topic }),
+            None => unknown.push(refuse(&topic, ErrorCode::UnknownTopicId)),
         }
-        known
-    });
-    (OffsetFetchRequestGroup { topics, ..group }, unknown)
+    }
+    (OffsetFetchRequestGroup { topics: Some(known), ..group }, unknown)
 }
 
 fn refuse(topic: &OffsetFetchRequestTopics, error: ErrorCode) -> OffsetFetchResponseTopics {

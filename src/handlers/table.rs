@@ -12,7 +12,8 @@ use super::{
 };
 use crate::exchange::{Answer, Closing, Serving};
 use odradek_protocol::api::ApiKey;
-use odradek_protocol::codec::{Message, Reader};
+use odradek_protocol::codec::{DecodeError, Message, Reader};
+use odradek_shards::runtime;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
@@ -42,10 +43,14 @@ macro_rules! api {
             key: ApiKey::$key,
             versions: $versions,
             advertised_min: None,
-            serve: |context, call, mut body| {
+            serve: |context, call, body| {
                 Box::pin(async move {
-                    match parse(&call, &mut body) {
-                        Ok(request) => call.answer(&$handle(&context, &call, request).await),
+                    let is_large = body.remaining() > LARGE;
+                    match parse_any(&call, body).await {
+                        Ok(request) => {
+                            let response = $handle(&context, &call, request).await;
+                            if is_large { call.answer_apart(response).await } else { call.answer(&response) }
+                        }
                         Err(closing) => Answer::Close(closing),
                     }
                 })
@@ -100,16 +105,29 @@ pub fn find(key: i16) -> Option<&'static Api> {
     APIS.binary_search_by_key(&key, |api| api.key as i16).ok().map(|index| &APIS[index])
 }
 
+/// Bytes of a request above which it, and its answer, take milliseconds of a core: they are given a thread of their own.
+const LARGE: usize = 1 << 20;
+
+/// As [`parse`]; a large one off the shard's thread.
+async fn parse_any<R: Message + Send + 'static>(call: &Call, mut body: Reader) -> Result<R, Closing> {
+    if body.remaining() <= LARGE {
+        return parse(call, &mut body);
+    }
+    let (api, version) = (call.api, call.version);
+    runtime::blocking(move || parse_as(api, version, &mut body)).await
+}
+
 /// The request's body in its version.
 ///
 /// # Errors
 /// The connection has to close: nothing after such a request can be trusted.
 pub fn parse<R: Message>(call: &Call, body: &mut Reader) -> Result<R, Closing> {
-    R::decode(body, call.version).map_err(|error| Closing::Unparsable {
-        api: call.api.name(),
-        version: call.version,
-        reason: error.to_string(),
-    })
+    parse_as(call.api, call.version, body)
+}
+
+fn parse_as<R: Message>(api: ApiKey, version: i16, body: &mut Reader) -> Result<R, Closing> {
+    let closing = |error: DecodeError| Closing::Unparsable { api: api.name(), version, reason: error.to_string() };
+    R::decode(body, version).map_err(closing)
 }
 
 #[cfg(test)]

@@ -124,8 +124,11 @@ impl ShardRooms {
         Ok(())
     }
 
+    /// Coordinators read their partitions only now: registration takes the leaders away and gives them back.
     fn begin(&self, identity: Identity) {
-        let Published { image, config, .. } = self.published.borrow().clone();
+        let published = self.published.borrow().clone();
+        self.publish_to_groups(published.clone());
+        let Published { image, config, .. } = published;
         let replies = Budget::new(self.memory_half());
         let context = Context::new(identity, config, image, self.shards().clone(), self.ways(), replies.clone());
         let network = &self.config.network;
@@ -149,12 +152,15 @@ impl ShardRooms {
     }
 
     fn publish(&self, published: Published) {
+        *self.published.borrow_mut() = published.clone();
         if let Some((context, _)) = self.serving.get() {
             context.publish(published.image.clone(), published.config.clone());
+            self.publish_to_groups(published);
         }
-        let Published { image, config, deleted_topics } = published.clone();
+    }
+
+    fn publish_to_groups(&self, Published { image, config, deleted_topics }: Published) {
         self.groups.publish(&Scene { image, config, deleted_topics });
-        *self.published.borrow_mut() = published;
     }
 }
 

@@ -153,6 +153,22 @@ fn members_assignments_and_offsets_outlive_a_stop_and_a_crash() {
     }
 }
 
+#[test]
+fn a_coordinator_reads_its_partition_once_at_a_start() {
+    let mut broker = Broker::start_with(&["offsets.topic.num.partitions=1", "group.initial.rebalance.delay.ms=0"]);
+    broker.create_topic("t", 1);
+    let mut wire = broker.connect();
+    find_coordinator(&mut wire);
+    let member = join(&mut wire, "classic");
+    commit(&mut wire, &member, 5);
+    for starts in 1..3 {
+        broker.kill();
+        broker.restart();
+        assert_eq!(committed(&mut broker.connect(), "classic"), 5);
+        assert_eq!(broker.log().matches("__consumer_offsets-0 loaded").count(), starts);
+    }
+}
+
 /// Commits `from` and on, one after the other, until the broker is gone: the last that was acknowledged, if any was.
 fn commit_until_killed(address: SocketAddr, member: &Member, from: i64) -> Option<i64> {
     let mut wire = Wire::connect(address);

@@ -7,11 +7,19 @@ use bytes::Bytes;
 use odradek_protocol::codec::{Message, Writer};
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages as m;
+use odradek_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use odradek_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use odradek_protocol::messages::leave_group_request::MemberIdentity;
 use odradek_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use odradek_protocol::messages::offset_delete_request::OffsetDeleteRequestTopic;
 use odradek_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use odradek_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use odradek_protocol::primitives::Str;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// As long as a text of a request can be.
@@ -241,4 +249,125 @@ fn groups_without_end_fill_the_memory_they_are_given_and_no_more() {
         told = commit(&mut wire, &"new".into(), &Str::EMPTY, 1);
     }
     assert_eq!(told, ErrorCode::CoordinatorNotAvailable);
+}
+
+/// Counts heartbeats of a bystander that are answered while `ask` waits, and asks.
+fn served_meanwhile<T>(broker: &Broker, bystander: &(i32, Str), ask: impl FnOnce() -> T) -> (T, usize) {
+    let (mut wire, is_over) = (broker.connect(), Arc::new(AtomicBool::new(false)));
+    let (bystander, told) = (bystander.clone(), is_over.clone());
+    let beating = thread::spawn(move || {
+        let (mut beats, mut longest) = (0, Duration::ZERO);
+        while !told.load(Ordering::Relaxed) {
+            let since = Instant::now();
+            assert_eq!(heartbeat(&mut wire, "bystander", bystander.clone()), ErrorCode::None);
+            longest = longest.max(since.elapsed());
+            beats += 1;
+        }
+        println!("{beats} beats, the longest took {longest:?}");
+        beats
+    });
+    let answer = ask();
+    is_over.store(true, Ordering::Relaxed);
+    (answer, beating.join().expect("the bystander stays in its group"))
+}
+
+fn not_there(count: usize) -> impl Iterator<Item = Str> {
+    (0..count).map(|number| Str::from(format!("nobody-{number}")))
+}
+
+/// Number by error code.
+fn count(codes: impl IntoIterator<Item = i16>) -> BTreeMap<i16, usize> {
+    let mut counts = BTreeMap::new();
+    codes.into_iter().for_each(|code| *counts.entry(code).or_default() += 1);
+    counts
+}
+
+/// One broker of one shard for all: each request would hold it for long.
+#[test]
+fn others_are_served_during_requests_about_very_many() {
+    let (mut broker, mut wire) = broker(&["num.shards=1"]);
+    let bystander = found(&mut wire, "bystander", 10).expect("room for one");
+    assert_eq!(commit(&mut wire, &"g".into(), &Str::EMPTY, 1), ErrorCode::None);
+    let before = broker.resident_bytes();
+    let no_topic = ErrorCode::UnknownTopicOrPartition.code();
+
+    let keys = not_there(1_000_000).collect();
+    let request = m::FindCoordinatorRequest { coordinator_keys: keys, ..Default::default() };
+    let (found, beats) = served_meanwhile(&broker, &bystander, || wire.call(4, &request).coordinators);
+    let counts = count(found.iter().map(|coordinator| coordinator.error_code));
+    assert!(counts[&0] > 200_000 && counts[&ErrorCode::CoordinatorNotAvailable.code()] > 100_000, "{counts:?}");
+    assert!(beats > 10, "{beats} beats while coordinators are looked for");
+
+    let topic = |name| OffsetCommitRequestTopic { name, partitions: vec![Default::default()], ..Default::default() };
+    let topics = not_there(400_000).chain(["t".into()]).map(topic).collect();
+    let request = m::OffsetCommitRequest { group_id: "g".into(), topics, ..Default::default() };
+    let (told, beats) = served_meanwhile(&broker, &bystander, || wire.call(8, &request).topics);
+    let counts = count(told.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code));
+    assert_eq!(counts, BTreeMap::from([(0, 1), (no_topic, 400_000)]));
+    assert!(beats > 10, "{beats} beats during a commit");
+
+    let topic = |name| OffsetDeleteRequestTopic { name, partitions: vec![Default::default()], ..Default::default() };
+    let topics = not_there(400_000).chain(["t".into()]).map(topic).collect();
+    let request = m::OffsetDeleteRequest { group_id: "g".into(), topics, ..Default::default() };
+    let (told, beats) = served_meanwhile(&broker, &bystander, || wire.call(0, &request).topics);
+    let counts = count(told.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code));
+    assert_eq!(counts, BTreeMap::from([(0, 1), (no_topic, 400_000)]));
+    assert!(beats > 10, "{beats} beats while offsets are deleted");
+
+    let topic =
+        OffsetFetchRequestTopics { name: "t".into(), partition_indexes: (0..900_000).collect(), ..Default::default() };
+    let group = OffsetFetchRequestGroup { group_id: "g".into(), topics: Some(vec![topic]), ..Default::default() };
+    let request = m::OffsetFetchRequest { groups: vec![group], ..Default::default() };
+    let (fetched, beats) = served_meanwhile(&broker, &bystander, || wire.call(8, &request).groups);
+    assert!(fetched[0].topics.len() == 1 && fetched[0].topics[0].partitions.len() == 900_000);
+    assert!(beats > 10, "{beats} beats while offsets are fetched");
+
+    let member = |member_id| MemberIdentity { member_id, ..Default::default() };
+    let members = not_there(400_000).map(member).collect();
+    let request = m::LeaveGroupRequest { group_id: "bystander".into(), members, ..Default::default() };
+    let (left, beats) = served_meanwhile(&broker, &bystander, || wire.call(4, &request));
+    assert_eq!((left.error_code, left.members.len()), (0, 400_000));
+    assert!(beats > 10, "{beats} beats while members leave");
+
+    let groups_names = not_there(400_000).collect();
+    let request = m::DeleteGroupsRequest { groups_names, ..Default::default() };
+    let (deleted, beats) = served_meanwhile(&broker, &bystander, || wire.call(2, &request).results);
+    assert_eq!(deleted.len(), 400_000);
+    assert!(beats > 10, "{beats} beats while groups are deleted");
+
+    let request = m::ListGroupsRequest { states_filter: not_there(900_000).collect(), ..Default::default() };
+    let (listed, beats) = served_meanwhile(&broker, &bystander, || wire.call(5, &request).groups);
+    assert!(listed.is_empty() && beats > 3, "{beats} beats while groups are listed");
+
+    assert_eq!(heartbeat(&mut wire, "bystander", bystander), ErrorCode::None);
+    let growth = broker.resident_bytes().saturating_sub(before);
+    assert!(broker.is_alive() && growth < 2 * GROWTH_MAX, "grown by {growth}");
+}
+
+#[test]
+fn assignments_and_partitions_without_end_are_refused() {
+    let (mut broker, mut wire) = broker(&[]);
+    let (generation_id, member_id) = found(&mut wire, "bystander", 10).expect("room for one");
+    let given = |member_id| SyncGroupRequestAssignment { member_id, ..Default::default() };
+    let request = m::SyncGroupRequest {
+        group_id: "bystander".into(),
+        generation_id,
+        member_id: member_id.clone(),
+        assignments: not_there(500_000).map(given).collect(),
+        ..Default::default()
+    };
+    assert_eq!(error(wire.call(3, &request).error_code), ErrorCode::UnknownServerError);
+    let owned =
+        TopicPartitions { topic_id: Uuid::new_v4(), partitions: (0..1_000_000).collect(), ..Default::default() };
+    let request = m::ConsumerGroupHeartbeatRequest {
+        group_id: "g".into(),
+        member_id: Uuid::new_v4().to_string().into(),
+        member_epoch: 1,
+        rebalance_timeout_ms: -1,
+        topic_partitions: Some(vec![owned]),
+        ..Default::default()
+    };
+    assert_eq!(error(wire.call(1, &request).error_code), ErrorCode::InvalidRequest);
+    assert_eq!(heartbeat(&mut wire, "bystander", (generation_id, member_id)), ErrorCode::None);
+    assert!(broker.is_alive());
 }

@@ -35,18 +35,26 @@ public class Assignors {
 
     interface Case { void run(String name, Map<String, String> how) throws Exception; }
 
-    public static void main(String[] arguments) throws Exception {
-        bootstrap = arguments[0];
-        Pattern wanted = Pattern.compile(arguments.length > 1 ? arguments[1] : "");
+    static void connect(String address) {
+        bootstrap = address;
         String text = "org.apache.kafka.common.serialization.StringSerializer";
         admin = Admin.create(Map.of("bootstrap.servers", bootstrap));
         producer = new KafkaProducer<>(Map.of("bootstrap.servers", bootstrap, "key.serializer", text, "value.serializer", text, "linger.ms", "5"));
+    }
+
+    static Map<String, Map<String, String>> ways() {
         Map<String, Map<String, String>> ways = new java.util.LinkedHashMap<>();
         for (String assignor : List.of("Range", "RoundRobin", "Sticky", "CooperativeSticky"))
             ways.put(assignor.toLowerCase(), Map.of("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor + "Assignor",
                 "session.timeout.ms", "10000", "heartbeat.interval.ms", "500"));
         for (String assignor : List.of("uniform", "range"))
             ways.put("consumer-" + assignor, Map.of("group.protocol", "consumer", "group.remote.assignor", assignor));
+        return ways;
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        connect(arguments[0]);
+        Pattern wanted = Pattern.compile(arguments.length > 1 ? arguments[1] : "");
         Map<String, Case> cases = new java.util.LinkedHashMap<>();
         cases.put("come-and-go-auto", (name, how) -> comeAndGo(name, how, Commit.AUTO));
         cases.put("come-and-go-sync", (name, how) -> comeAndGo(name, how, Commit.SYNC));
@@ -57,7 +65,7 @@ public class Assignors {
         cases.put("static", Assignors::staticMember);
         cases.put("regex", Assignors::regex);
         int failed = 0;
-        for (var way : ways.entrySet())
+        for (var way : ways().entrySet())
             for (var one : cases.entrySet()) {
                 String name = way.getKey() + "-" + one.getKey();
                 if (!wanted.matcher(name).find()) continue;
@@ -81,6 +89,8 @@ public class Assignors {
     /** What the members of one case have read and who has what. */
     static class Ledger {
         final Set<String> read = ConcurrentHashMap.newKeySet();
+        /** Next offsets, where the broker has acknowledged a commit. */
+        final Map<TopicPartition, Long> committed = new ConcurrentHashMap<>();
         final AtomicInteger times = new AtomicInteger();
         final Map<TopicPartition, String> owners = new ConcurrentHashMap<>();
         final List<String> faults = java.util.Collections.synchronizedList(new ArrayList<>());
@@ -94,6 +104,21 @@ public class Assignors {
 
         void giveBack(String who, Collection<TopicPartition> partitions) { partitions.forEach(partition -> owners.remove(partition, who)); }
 
+        /** Nobody reads again what was committed. */
+        void read(String who, ConsumerRecord<String, String> record) {
+            read.add(record.value());
+            times.incrementAndGet();
+            Long known = committed.get(new TopicPartition(record.topic(), record.partition()));
+            if (known != null && record.offset() < known) faults.add(who + " reads " + record.offset() + " after " + known + " was committed");
+        }
+
+        void commit(Map<TopicPartition, OffsetAndMetadata> offsets) {
+            offsets.forEach((partition, offset) -> {
+                Long before = committed.put(partition, offset.offset());
+                if (before != null && before > offset.offset()) faults.add(partition + " was committed at " + before + " and then at " + offset.offset());
+            });
+        }
+
         void check() { expect(faults.isEmpty(), String.join("; ", faults)); }
     }
 
@@ -104,6 +129,8 @@ public class Assignors {
         final Commit commit;
         final Ledger ledger;
         final AtomicInteger assignments = new AtomicInteger();
+        /** Of its own thread. */
+        final Map<TopicPartition, OffsetAndMetadata> positions = new HashMap<>();
         volatile boolean isOver;
         volatile Throwable fault;
         volatile Set<TopicPartition> has = Set.of();
@@ -122,8 +149,8 @@ public class Assignors {
                 while (!isOver) {
                     var records = consumer.poll(TURN);
                     for (var record : records) {
-                        ledger.read.add(record.value());
-                        ledger.times.incrementAndGet();
+                        ledger.read(who, record);
+                        positions.put(new TopicPartition(record.topic(), record.partition()), new OffsetAndMetadata(record.offset() + 1));
                     }
                     has = Set.copyOf(consumer.assignment());
                     if (!records.isEmpty()) commit();
@@ -147,7 +174,10 @@ public class Assignors {
 
         /** A rebalance may take its right to commit away; then others read again what it read. */
         void commitSync() {
-            try { consumer.commitSync(); } catch (CommitFailedException | org.apache.kafka.common.errors.RebalanceInProgressException lost) { }
+            try {
+                consumer.commitSync(positions);
+                ledger.commit(positions);
+            } catch (CommitFailedException | org.apache.kafka.common.errors.RebalanceInProgressException lost) { }
         }
 
         @Override public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
@@ -157,10 +187,14 @@ public class Assignors {
 
         @Override public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
             if (commit != Commit.AUTO && !partitions.isEmpty()) commitSync();
+            positions.keySet().removeAll(partitions);
             ledger.giveBack(who, partitions);
         }
 
-        @Override public void onPartitionsLost(Collection<TopicPartition> partitions) { ledger.giveBack(who, partitions); }
+        @Override public void onPartitionsLost(Collection<TopicPartition> partitions) {
+            positions.keySet().removeAll(partitions);
+            ledger.giveBack(who, partitions);
+        }
 
         void go() throws Exception {
             isOver = true;

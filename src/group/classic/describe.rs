@@ -14,7 +14,7 @@ impl ClassicGroup {
             client_id: member.client.id.clone(),
             client_host: member.client.host.clone(),
             member_metadata: protocol.map(|protocol| member.metadata(protocol)).unwrap_or_default(),
-            member_assignment: member.assignment.clone(),
+            member_assignment: member.given().clone(),
             ..Default::default()
         };
         DescribedGroup {

@@ -15,7 +15,8 @@ use odradek_protocol::primitives::Str;
 use odradek_shards::types::Timestamp;
 
 impl ClassicGroup {
-    /// Stable, each member with its target; before a rebalance with what it may still have, so that nobody else gets it.
+    /// Stable, each member with its target. Before a rebalance that is told of only: what is recorded, and goes back into
+    /// a consumer group, is what a member may still have, so that nobody else gets it.
     pub fn from_consumer(
         group: &ConsumerGroup,
         (generation, rebalances): (i32, bool),
@@ -31,8 +32,9 @@ impl ClassicGroup {
         downgraded.generation = generation;
         let protocol = select_protocol(&downgraded.members);
         downgraded.reassign(|member| {
-            let given = if rebalances { group.held_by(&member.id) } else { group.target_or_nothing(&member.id) };
-            embedded::encode(&given, &member.metadata(&protocol), image)
+            let encode = |given| embedded::encode(&given, &member.metadata(&protocol), image);
+            let target = encode(group.target_or_nothing(&member.id));
+            if rebalances { (encode(group.held_by(&member.id)), Some(target)) } else { (target, None) }
         });
         downgraded.protocol = Some(protocol);
         downgraded.subscribed_topics = downgraded.read_subscriptions();
@@ -71,6 +73,7 @@ fn heir(member: &consumer::Member, classic: &ClassicMember) -> Member {
         session_timeout: milliseconds(classic.session_timeout_ms),
         protocols,
         assignment: Bytes::new(),
+        target: None,
         joining: None,
         syncing: None,
         is_new: false,

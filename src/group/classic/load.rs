@@ -82,6 +82,7 @@ fn member(recorded: &MemberMetadata, protocol: &Str) -> Member {
         session_timeout,
         protocols: vec![Protocol { name: protocol.clone(), metadata }],
         assignment: Bytes::copy_from_slice(&recorded.assignment),
+        target: None,
         joining: None,
         syncing: None,
         is_new: false,

@@ -27,7 +27,10 @@ pub struct Member {
     pub session_timeout: Duration,
     /// In its order of preference.
     pub protocols: Vec<Protocol>,
+    /// Of the last generation, or what it may still have of a consumer group's.
     pub assignment: Bytes,
+    /// What a consumer group meant to give it, when the group became a classic one that has to rebalance.
+    pub target: Option<Bytes>,
     /// A JoinGroup that waits for the others.
     pub joining: Option<Ticket>,
     /// A SyncGroup that waits for the leader's assignment.
@@ -71,7 +74,7 @@ impl Member {
         let texts =
             [self.id.as_str(), self.instance.as_deref().unwrap_or_default(), &self.client.id, &self.client.host];
         let size = Size::of(texts, self.protocols.iter().map(|protocol| (&protocol.name, &protocol.metadata)));
-        Size { held: size.held + self.assignment.len(), ..size }
+        Size { held: size.held + self.assigned_bytes(), ..size }
     }
 
     pub fn new(id: Str, client: &Client, request: &JoinGroupRequest) -> Self {
@@ -84,10 +87,20 @@ impl Member {
             session_timeout: milliseconds(request.session_timeout_ms),
             protocols: protocols(&request.protocols),
             assignment: Bytes::new(),
+            target: None,
             joining: None,
             syncing: None,
             is_new: true,
         }
+    }
+
+    /// What it is told to have.
+    pub fn given(&self) -> &Bytes {
+        self.target.as_ref().unwrap_or(&self.assignment)
+    }
+
+    pub fn assigned_bytes(&self) -> usize {
+        self.assignment.len() + self.target.as_ref().map_or(0, Bytes::len)
     }
 
     /// What a later JoinGroup says.

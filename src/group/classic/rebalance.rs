@@ -62,7 +62,7 @@ impl ClassicGroup {
 
     /// Those who wait for an assignment must join again instead.
     pub(super) fn drop_assignments(&mut self, turn: &mut Turn<'_, GroupMachine>, error: ErrorCode) {
-        self.reassign(|_| Bytes::new());
+        self.reassign(|_| (Bytes::new(), None));
         for member in self.members.values_mut() {
             if let Some(ticket) = member.syncing.take() {
                 turn.reply(ticket, sync::refusal(error));

@@ -3,8 +3,9 @@
 use super::complete_join::select_protocol;
 use super::join::{Joining, SKIP_ASSIGNMENT_SINCE, refusal};
 use super::{ClassicGroup, State};
-use crate::coordinator::Turn;
+use crate::coordinator::{Draft, Turn};
 use crate::group::machine::GroupMachine;
+use crate::group::record::GroupRecord;
 use crate::group::request::Reply;
 use crate::group::timer::Timer;
 use odradek_protocol::error::ErrorCode;
@@ -18,14 +19,10 @@ impl ClassicGroup {
         self.rename(turn, before, &id);
         self.update(turn, joining, &id);
         match self.state {
-            // With a record that does not fit, all must join and be refused the assignment.
-            State::Stable
-                if self.protocol.as_ref() == Some(&select_protocol(&self.members))
-                    && turn.fits([&self.to_record()]) =>
-            {
-                self.resume(turn, joining, &id, led_by);
-            }
-            State::Stable => self.rebalance_or_complete_join(turn, joining.initial_delay),
+            State::Stable => match self.resumption(turn) {
+                Some(record) => self.resume(turn, joining, &id, (led_by, record)),
+                None => self.rebalance_or_complete_join(turn, joining.initial_delay),
+            },
             State::CompletingRebalance => self.prepare_rebalance(turn, joining.initial_delay),
             State::PreparingRebalance => self.maybe_complete_join(turn),
             State::Empty => unreachable!("an empty group has no static members"),
@@ -57,9 +54,25 @@ impl ClassicGroup {
         self.members.insert(id.clone(), member);
     }
 
+    /// The group as it goes on without a rebalance. With a record that does not fit, all must join and be refused the
+    /// assignment.
+    fn resumption(&self, turn: &Turn<'_, GroupMachine>) -> Option<Draft<GroupRecord>> {
+        if self.protocol.as_ref() != Some(&select_protocol(&self.members)) {
+            return None;
+        }
+        let mut record = Draft::from(self.to_record());
+        turn.fits([&mut record]).then_some(record)
+    }
+
     /// No rebalance: nothing has changed but its id, which the record must have.
-    fn resume(&mut self, turn: &mut Turn<'_, GroupMachine>, joining: &Joining<'_>, id: &Str, led_by: Str) {
-        turn.keep(self.to_record());
+    fn resume(
+        &mut self,
+        turn: &mut Turn<'_, GroupMachine>,
+        joining: &Joining<'_>,
+        id: &Str,
+        (led_by, record): (Str, Draft<GroupRecord>),
+    ) {
+        turn.keep(record);
         let member = self.members.get_mut(id).expect("it has just been put there");
         member.joining = None;
         let reply = if joining.version >= SKIP_ASSIGNMENT_SINCE {

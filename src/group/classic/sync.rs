@@ -1,7 +1,7 @@
 //! SyncGroup: the leader hands in the assignment, the others fetch theirs.
 
 use super::{ClassicGroup, State};
-use crate::coordinator::{Ticket, Turn};
+use crate::coordinator::{Draft, Ticket, Turn};
 use crate::group::machine::GroupMachine;
 use crate::group::request::Reply;
 use crate::group::settings::TOPIC;
@@ -79,10 +79,10 @@ impl ClassicGroup {
         }
         self.reassign(|member| {
             let assignment = given.get(member.id.as_str());
-            assignment.map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default()
+            (assignment.map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default(), None)
         });
-        let record = self.to_record();
-        if !turn.fits([&record]) {
+        let mut record = Draft::from(self.to_record());
+        if !turn.fits([&mut record]) {
             let (id, bytes) = (self.id.as_str(), turn.batch_bytes_max);
             turn.warn(format!(
                 "group {id:.100}: what its {} members bring with them and get does not fit into {bytes} bytes; raise \

@@ -2,7 +2,7 @@
 
 use super::members::Sender;
 use super::{ConsumerGroup, JOINING, Member, Refusal};
-use crate::coordinator::Turn;
+use crate::coordinator::{Draft, Turn};
 use crate::group::machine::GroupMachine;
 use crate::group::record::GroupRecord;
 use odradek_protocol::error::ErrorCode;
@@ -14,7 +14,7 @@ pub(super) struct Admitted {
     /// Whose place it takes.
     pub replaced: Option<Str>,
     /// How it takes it: they come into the log together.
-    pub records: Vec<GroupRecord>,
+    pub records: Vec<Draft<GroupRecord>>,
     /// What the group held of it so far, in bytes.
     held: usize,
 }
@@ -25,11 +25,16 @@ impl Admitted {
     }
 
     /// `updated`: the member with what it says now.
-    pub fn check(&self, turn: &Turn<'_, GroupMachine>, group: &ConsumerGroup, updated: &Member) -> Result<(), Refusal> {
+    pub fn check(
+        &mut self,
+        turn: &Turn<'_, GroupMachine>,
+        group: &ConsumerGroup,
+        updated: &Member,
+    ) -> Result<(), Refusal> {
         if turn.moment.is_full && updated.bytes() > self.held {
             return Err(Refusal::no_room());
         }
-        if !turn.fits(&self.records) || !turn.fits([&group.member_record(updated)]) {
+        if !turn.fits(&mut self.records) || !turn.fits([&mut group.member_record(updated).into()]) {
             let message = "What the group would remember of the member does not fit into a record.";
             return Err(Refusal::new(ErrorCode::UnknownServerError, message));
         }
@@ -53,6 +58,7 @@ impl ConsumerGroup {
                 records.push(self.member_record(&member));
                 records.push(self.target_record(&id, &self.target_or_nothing(&before)));
                 records.push(self.current_record(&member));
+                let records = records.into_iter().map(Draft::from).collect();
                 let held = old.bytes() + id.len();
                 Admitted { member, replaced: Some(before), records, held }
             }

@@ -5,7 +5,7 @@ use super::member::Held;
 use super::reconcile::Goal;
 use super::regex::compile;
 use super::{ConsumerGroup, JOINING, Member, MemberState, Refusal, Resolved};
-use crate::coordinator::Turn;
+use crate::coordinator::{Draft, Turn};
 use crate::group::assignor::Partitions;
 use crate::group::kind::Group;
 use crate::group::machine::GroupMachine;
@@ -15,7 +15,9 @@ use crate::group::timer::Timer;
 use crate::group::weight::Total;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
-use odradek_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
+use odradek_protocol::messages::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, consumer_group_heartbeat_request as request,
+};
 use odradek_protocol::primitives::Str;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -52,22 +54,19 @@ impl GroupMachine {
         if let Some(response) = self.idle_beat(turn, client, request) {
             return Ok(response);
         }
-        let owned = request.topic_partitions.as_ref().map(|owned| {
-            let topics = owned.iter();
-            topics.map(|topic| (topic.topic_id, topic.partitions.iter().copied().collect())).collect::<Partitions>()
-        });
+        let owned = request.topic_partitions.as_deref().map(all_of);
         let made = Str::from(turn.uuid().to_string());
         let id = if request.member_id.is_empty() { made } else { request.member_id.detached() };
         let upgraded = self.check_consumer_group(turn, request)?;
         let admitted = match upgraded.as_deref().or(self.consumer(&request.group_id)) {
             Some(group) => {
                 group.check_room(&id, self.config().groups.group_consumer_max_size)?;
-                let admitted = group.admitted(group.sender(request, &id, owned.as_ref())?);
+                let mut admitted = group.admitted(group.sender(request, &id, owned.as_ref())?);
                 admitted.check(turn, group, &admitted.member.updated(client, request))?;
                 admitted
             }
             None => {
-                let admitted = Admitted::new(id);
+                let mut admitted = Admitted::new(id);
                 let founded = ConsumerGroup::new(request.group_id.clone(), &Total::default());
                 admitted.check(turn, &founded, &admitted.member.updated(client, request))?;
                 admitted
@@ -221,8 +220,8 @@ impl GroupMachine {
         resolved: Option<&Resolved>,
     ) -> bool {
         let group = self.consumer(group_id).expect("it is there");
-        let record = group.regex_record(expression, resolved);
-        if !turn.fits([&record]) {
+        let mut record = Draft::from(group.regex_record(expression, resolved));
+        if !turn.fits([&mut record]) {
             let count = resolved.map_or(0, |resolved| resolved.topics.len());
             let (id, expression) = (group_id.as_str(), expression.as_str());
             turn.warn(format!(
@@ -244,8 +243,9 @@ impl GroupMachine {
         }
         let configured = &self.config().groups.group_consumer_assignors;
         let records = group.new_target(&self.scene().image, configured, now);
-        if let Some(unfit) = records.iter().find(|record| !turn.fits([*record])) {
-            let bytes = unfit.encode().size();
+        let mut records: Vec<Draft<GroupRecord>> = records.into_iter().map(Draft::from).collect();
+        if let Some(unfit) = records.iter_mut().find_map(|record| (!turn.fits([&mut *record])).then_some(record)) {
+            let bytes = unfit.size::<Self>();
             let id = group_id.as_str();
             turn.warn(format!(
                 "group {id:.100}: a member's assignment takes {bytes} bytes; let more members share it, or raise {REMEDY}"
@@ -284,8 +284,8 @@ impl GroupMachine {
         if next == member {
             return member;
         }
-        let record = group.current_record(&next);
-        if !turn.fits([&record]) {
+        let mut record = Draft::from(group.current_record(&next));
+        if !turn.fits([&mut record]) {
             let id = group_id.as_str();
             turn.warn(format!("group {id:.100}: what a member has does not fit into a record; raise {REMEDY}"));
             return member;
@@ -308,6 +308,15 @@ fn is_same(before: &Held, after: &Held) -> bool {
         after.get(topic).is_some_and(|kept| partitions.keys().all(|index| kept.contains_key(index)))
     };
     all(before) == all(after) && before.iter().filter(|(_, partitions)| !partitions.is_empty()).all(is_kept)
+}
+
+/// A topic may come more than once.
+fn all_of(topics: &[request::TopicPartitions]) -> Partitions {
+    let mut all = Partitions::new();
+    for topic in topics {
+        all.entry(topic.topic_id).or_default().extend(&topic.partitions);
+    }
+    all
 }
 
 /// It says all there is to say, so it hears all.

@@ -3,7 +3,7 @@
 use super::{JOINING, LEAVING, LEAVING_FOR_A_WHILE, Refusal};
 use crate::config::BrokerConfig;
 use crate::group::assignor::Assignor;
-use crate::group::limits::{STRING_BYTES_MAX, SUBSCRIPTION_BYTES_MAX};
+use crate::group::limits::{OWNED_MAX, STRING_BYTES_MAX, SUBSCRIPTION_BYTES_MAX};
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::ConsumerGroupHeartbeatRequest;
 use odradek_protocol::primitives::Str;
@@ -69,7 +69,9 @@ fn check_size(request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refusal> {
     let mut texts = options.into_iter().flatten().chain([&request.group_id, &request.member_id]);
     let names = request.subscribed_topic_names.iter().flatten();
     let names_bytes: usize = names.map(|name| name.len() + 4).sum();
-    if texts.any(|text| text.len() > STRING_BYTES_MAX) || names_bytes > SUBSCRIPTION_BYTES_MAX {
+    let owned: usize = request.topic_partitions.iter().flatten().map(|topic| 1 + topic.partitions.len()).sum();
+    let is_long = names_bytes > SUBSCRIPTION_BYTES_MAX || owned > OWNED_MAX;
+    if is_long || texts.any(|text| text.len() > STRING_BYTES_MAX) {
         return Err(Refusal::new(ErrorCode::InvalidRequest, "The request is larger than a group can remember."));
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! Members of both kinds that join, follow, fall silent and leave at random, seed by seed: the group's invariants hold
-//! after every turn, and it comes to rest when they do.
+//! after every turn (NoDoubleAssignment, ValidEpochs, MonotonicEpochs, LegalTargetAssignment; `consumer/invariants.rs`),
+//! and it comes to rest when they do (EventualConvergence).
 
 use super::stage::Stage;
+use std::collections::BTreeSet;
 
 pub struct Dice(pub u64);
 
@@ -17,88 +19,146 @@ impl Dice {
     }
 }
 
+/// A member that is silent for longer, or slower to give back, may be out without knowing.
+const FRESH_MS: u64 = 15_000;
+
 /// What a client of a consumer group knows.
 #[derive(Clone, Default)]
 struct Client {
     epoch: i32,
-    owned: String,
     is_in: bool,
+    /// What it works on, and what it was told to; it says so when it has changed over.
+    owned: BTreeSet<String>,
+    told: BTreeSet<String>,
+    heard_ms: u64,
+    told_ms: u64,
 }
 
-/// Sends its heartbeat and does at once what it is told.
-fn beat(stage: &mut Stage, name: &str, client: &mut Client, topics: Option<&str>) {
-    let mut command = format!("beat {name} epoch={}", client.epoch);
-    if client.epoch == 0 {
-        command.push_str(" rebalance=20000");
-    } else {
-        command.push_str(&format!(" owned={}", client.owned));
-    }
-    if let Some(topics) = topics {
-        command.push_str(&format!(" topics={topics}"));
-    }
-    let told = stage.act(&command).pop().unwrap_or_default();
-    let answer = told.split_once(": ").map_or("", |(_, answer)| answer);
-    let Some(rest) = answer.strip_prefix("epoch=") else {
-        *client = Client::default();
-        return;
-    };
-    let (epoch, held) = rest.split_once(" has").map_or((rest, None), |(epoch, held)| (epoch, Some(held)));
-    let epoch: i32 = epoch.parse().unwrap();
-    assert!(client.epoch == 0 || epoch >= client.epoch, "a member's epoch went back: {told}");
-    client.epoch = epoch;
-    client.is_in = true;
-    if let Some(held) = held {
-        client.owned = held.trim().replace(' ', ",");
+impl Client {
+    /// Its time to give back has not passed, nor that to be heard of.
+    fn is_fresh(&self, now_ms: u64) -> bool {
+        let since = if self.owned == self.told { self.heard_ms } else { self.heard_ms.min(self.told_ms) };
+        now_ms - since < FRESH_MS
     }
 }
 
-fn run(seed: u64) {
-    let mut dice = Dice(seed);
-    let mut stage = Stage::new("");
-    let mut clients: Vec<Client> = vec![Client::default(); 5];
-    for _ in 0..80 {
+struct World {
+    seed: u64,
+    stage: Stage,
+    clients: Vec<Client>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self { seed, stage: Stage::new(""), clients: vec![Client::default(); 5] }
+    }
+
+    fn step(&mut self, dice: &mut Dice) {
         let at = dice.below(5) as usize;
-        let name = format!("m{at}");
         match dice.below(12) {
-            0 if clients[at].is_in => {
-                stage.act(&format!("beat {name} epoch=-1"));
-                clients[at] = Client::default();
+            0 if self.clients[at].is_in => {
+                self.stage.act(&format!("beat m{at} epoch=-1"));
+                self.clients[at] = Client::default();
             }
             // It falls silent and forgets all.
-            1 => clients[at] = Client::default(),
-            2 => drop(stage.act(&format!("topics t={} u={}", 1 + dice.below(6), dice.below(5)))),
-            3 => drop(stage.act(&format!("wait {}", 1000 * dice.below(30)))),
-            4 => drop(stage.act("restart")),
-            5 if clients[at].is_in => {
-                let topics = ["t", "u", "t,u"][dice.below(3) as usize];
-                beat(&mut stage, &name, &mut clients[at], Some(topics));
+            1 => self.clients[at] = Client::default(),
+            2 => drop(self.stage.act(&format!("topics t={} u={}", 1 + dice.below(6), dice.below(5)))),
+            3 => drop(self.stage.act(&format!("wait {}", 1000 * dice.below(30)))),
+            4 => drop(self.stage.act("restart")),
+            5 if self.clients[at].is_in => {
+                let subscriptions = [
+                    "topics=t regex=",
+                    "topics=u regex=",
+                    "topics=t,u regex=",
+                    "topics= regex=t|u",
+                    "topics=t regex=u",
+                ];
+                let wish = format!(" {}", subscriptions[dice.below(5) as usize]);
+                self.beat(at, dice.below(2) == 0, &wish);
             }
-            _ => beat(&mut stage, &name, &mut clients[at], None),
+            _ => self.beat(at, dice.below(2) == 0, ""),
         }
-        drop(stage.act(&format!("wait {}", dice.below(1500))));
+        drop(self.stage.act(&format!("wait {}", dice.below(1500))));
     }
-    settle(&mut stage, &mut clients, seed);
+
+    /// A heartbeat; one that is ready has changed over to what it was told, and says so.
+    fn beat(&mut self, at: usize, is_ready: bool, wish: &str) {
+        let client = &mut self.clients[at];
+        if is_ready {
+            client.owned = client.told.clone();
+        }
+        let says = if client.epoch == 0 {
+            " rebalance=20000".into()
+        } else if is_ready {
+            format!(" owned={}", joined(&client.owned))
+        } else {
+            String::new()
+        };
+        let line = self.stage.act(&format!("beat m{at} epoch={}{says}{wish}", client.epoch)).pop().unwrap_or_default();
+        self.hear(at, &line);
+    }
+
+    fn hear(&mut self, at: usize, line: &str) {
+        let now = self.stage.now_ms();
+        let (seed, client) = (self.seed, &mut self.clients[at]);
+        let Some(rest) = line.split_once(": ").and_then(|(_, answer)| answer.strip_prefix("epoch=")) else {
+            *client = Client::default();
+            return;
+        };
+        let (epoch, held) = rest.split_once(" has").map_or((rest, None), |(epoch, held)| (epoch, Some(held)));
+        let epoch: i32 = epoch.parse().unwrap();
+        let is_next = client.epoch == 0 || epoch >= client.epoch;
+        assert!(is_next, "MonotonicEpochs: seed {seed}: from {} to {line}", client.epoch);
+        (client.epoch, client.is_in, client.heard_ms) = (epoch, true, now);
+        if let Some(held) = held {
+            client.told_ms = if client.owned == client.told { now } else { client.told_ms };
+            client.told = parted(held);
+        }
+        self.check_owned(at);
+    }
+
+    /// Who is served has what nobody else may think to have.
+    fn check_owned(&self, at: usize) {
+        let (owned, now) = (&self.clients[at].owned, self.stage.now_ms());
+        let others = self.clients.iter().enumerate().filter(|(other, client)| *other != at && client.is_fresh(now));
+        for (other, client) in others {
+            let shared: Vec<_> = client.owned.intersection(owned).collect();
+            assert!(shared.is_empty(), "NoDoubleAssignment: seed {}: m{at} and m{other} have {shared:?}", self.seed);
+        }
+    }
+
+    /// With everybody well again the group comes to rest, and all of it is given out.
+    fn settle(&mut self) {
+        for _ in 0..60 {
+            (0..self.clients.len()).for_each(|at| self.beat(at, true, ""));
+            self.stage.act("wait 1000");
+        }
+        let (seed, told) = (self.seed, self.stage.act("group").pop().unwrap_or_default());
+        assert!(told.starts_with("Stable"), "EventualConvergence: seed {seed}: {told}");
+        let (held, wanted): (usize, _) =
+            (self.clients.iter().map(|client| client.owned.len()).sum(), self.stage.partitions_wanted());
+        assert!(wanted == held, "EventualConvergence: seed {seed}: {held} of {wanted} are held");
+    }
 }
 
-/// With everybody well again the group comes to rest, and all of it is given out.
-fn settle(stage: &mut Stage, clients: &mut [Client], seed: u64) {
-    for _ in 0..60 {
-        for (at, client) in clients.iter_mut().enumerate() {
-            beat(stage, &format!("m{at}"), client, None);
-        }
-        stage.act("wait 1000");
-    }
-    let told = stage.act("group").pop().unwrap_or_default();
-    assert!(told.starts_with("Stable"), "seed {seed}: {told}");
-    let held: usize =
-        clients.iter().map(|client| client.owned.split([',', '+']).filter(|one| !one.is_empty()).count()).sum();
-    assert!(stage.partitions_wanted() == held, "seed {seed}: {held} of {} are held", stage.partitions_wanted());
+/// `t:0+1 u:0` as `t:0`, `t:1` and `u:0`, and back.
+fn parted(held: &str) -> BTreeSet<String> {
+    let topics = held.split_whitespace().filter_map(|topic| topic.split_once(':'));
+    topics.flat_map(|(name, indexes)| indexes.split('+').map(move |index| format!("{name}:{index}"))).collect()
+}
+
+fn joined(owned: &BTreeSet<String>) -> String {
+    owned.iter().map(String::as_str).collect::<Vec<_>>().join(",")
 }
 
 #[test]
 fn a_consumer_group_comes_to_rest_whatever_its_members_did() {
     for seed in 0..seeds() {
-        run(seed);
+        let (mut dice, mut world) = (Dice(seed), World::new(seed));
+        for _ in 0..80 {
+            world.step(&mut dice);
+        }
+        world.settle();
     }
 }
 

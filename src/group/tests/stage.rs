@@ -5,6 +5,7 @@ mod requests;
 
 use crate::config::BrokerConfig;
 use crate::coordinator::{Machine, Moment, RawRecord, Runtime, Scene, Source, Ticket};
+use crate::group::consumer::{ConsumerGroup, Epochs};
 use crate::group::kind::Group;
 use crate::group::machine::GroupMachine;
 use crate::group::request::Request;
@@ -56,6 +57,11 @@ pub struct Stage {
     scene: Scene,
     pub runtime: Runtime<GroupMachine>,
     log: Vec<RawRecord>,
+    /// Appends begin and end when they are told to.
+    is_slow: bool,
+    /// Records are missing in the log.
+    is_cut: bool,
+    flying: Option<Vec<RawRecord>>,
     now_ms: u64,
     random: u128,
     tickets: BTreeMap<Ticket, String>,
@@ -64,6 +70,8 @@ pub struct Stage {
     ids: BTreeMap<String, Str>,
     generations: BTreeMap<String, i32>,
     told: Vec<String>,
+    /// Of the consumer group after the last turn.
+    epochs: Option<Epochs>,
 }
 
 /// `key=value` words of a command.
@@ -105,6 +113,9 @@ impl Stage {
             scene,
             runtime,
             log: Vec::new(),
+            is_slow: false,
+            is_cut: false,
+            flying: None,
             now_ms: 0,
             random: 1,
             tickets: BTreeMap::new(),
@@ -112,6 +123,7 @@ impl Stage {
             ids: BTreeMap::new(),
             generations: BTreeMap::new(),
             told: Vec::new(),
+            epochs: None,
         }
     }
 
@@ -133,6 +145,9 @@ impl Stage {
             "drop" => self.drop_topic(rest),
             "restart" => self.restart(),
             "lose" => self.lose(rest.parse().expect("a number of records")),
+            "slow" => self.is_slow = true,
+            "append" => self.append(),
+            "crash" => self.crash(rest == "late"),
             "memory" => self.is_full = rest == "full",
             "beat" => self.beat(&who, &words),
             "topics" => self.publish_topics(rest),
@@ -156,9 +171,11 @@ impl Stage {
         Moment { is_full: self.is_full, ..moment(self.now_ms, self.random) }
     }
 
-    /// Everything appended is durable at once; what is answered is told.
+    /// Everything appended is durable at once, unless appends are slow; what is answered is told.
     pub fn settle(&mut self) {
-        while let Some(records) = self.runtime.begin_append() {
+        while !self.is_slow
+            && let Some(records) = self.runtime.begin_append()
+        {
             self.log.extend(records);
             self.runtime.appended();
         }
@@ -171,8 +188,18 @@ impl Stage {
             let line = self.describe(&name, reply);
             self.told.push(line);
         }
+        self.check();
+    }
+
+    /// The group's invariants: of the state, and of the step to it from the last one.
+    fn check(&mut self) {
         self.runtime.machine().check();
         assert!(!self.runtime.is_broken(), "the state has what no batch can hold");
+        let group = self.runtime.machine().consumer(GROUP);
+        if let (Some(group), Some(before)) = (group, &self.epochs) {
+            group.check_after(before, &self.scene.image);
+        }
+        self.epochs = group.map(ConsumerGroup::epochs);
     }
 
     fn wait(&mut self, ms: u64) {
@@ -189,24 +216,68 @@ impl Stage {
         self.now_ms = until;
     }
 
-    /// What the log holds is all that comes back.
+    /// What the log holds is all that comes back, compacted or not; nothing of what was told is amiss.
     fn restart(&mut self) {
         self.scene.deleted_topics = Arc::new([]);
-        let mut machine = GroupMachine::new(&self.scene);
-        for (position, raw) in self.log.iter().enumerate() {
-            let record =
-                GroupMachine::decode(raw.clone()).expect("what was written can be read").expect("of our kinds");
-            machine.replay(record, Source { position: position as i64, producer: None });
+        let machine = self.replayed(0);
+        for cleaned in [self.log.len() / 2, self.log.len()] {
+            assert_eq!(state(&self.replayed(cleaned)), state(&machine), "compaction changes nothing");
+        }
+        if self.is_complete() {
+            let before = self.runtime.machine();
+            assert_eq!(lasting(&machine), lasting(before), "what was replayed is what was decided");
         }
         let at = self.moment();
         self.runtime = Runtime::new(machine, self.log.len() as i64, self.batch_bytes, at);
         self.tickets.clear();
+        self.epochs = None;
+    }
+
+    /// Everything that was decided is in the log.
+    fn is_complete(&self) -> bool {
+        !self.is_slow && !self.is_cut
+    }
+
+    /// From the log; of the first `cleaned` records only the last of each key, if it is one with a value.
+    fn replayed(&self, cleaned: usize) -> GroupMachine {
+        let last: BTreeMap<_, _> =
+            self.log[..cleaned].iter().enumerate().map(|(position, raw)| (raw.key.clone(), position)).collect();
+        let mut machine = GroupMachine::new(&self.scene);
+        for (position, raw) in self.log.iter().enumerate() {
+            if position < cleaned && (last[&raw.key] != position || raw.value.is_none()) {
+                continue;
+            }
+            let record =
+                GroupMachine::decode(raw.clone()).expect("what was written can be read").expect("of our kinds");
+            machine.replay(record, Source { position: position as i64, producer: None });
+        }
+        machine
+    }
+
+    /// The append under way ends, or the next one begins.
+    fn append(&mut self) {
+        match self.flying.take() {
+            Some(records) => {
+                self.log.extend(records);
+                self.runtime.appended();
+            }
+            None => self.flying = self.runtime.begin_append(),
+        }
+    }
+
+    /// With an append under way, which came into the log if it was a late one.
+    fn crash(&mut self, is_late: bool) {
+        let flying = self.flying.take().filter(|_| is_late);
+        self.log.extend(flying.into_iter().flatten());
+        self.restart();
     }
 
     /// A crash: the last records are not in the log.
     fn lose(&mut self, records: usize) {
         self.log.truncate(self.log.len() - records);
+        self.is_cut = true;
         self.restart();
+        self.is_cut = false;
     }
 
     fn drop_topic(&mut self, topic: &str) {
@@ -252,6 +323,14 @@ impl Stage {
         }
     }
 
+    /// Whether a classic group has one.
+    pub fn has_static_member(&self) -> bool {
+        match self.runtime.machine().groups.get(GROUP) {
+            Some(Group::Classic(group)) => group.members().any(|member| member.instance.is_some()),
+            _ => false,
+        }
+    }
+
     /// Group and target epoch of a consumer group.
     pub fn epochs(&self) -> Option<(i32, i32)> {
         match self.runtime.machine().groups.get(GROUP)? {
@@ -263,6 +342,31 @@ impl Stage {
     pub fn is_classic(&self) -> bool {
         matches!(self.runtime.machine().groups.get(GROUP), Some(Group::Classic(_)))
     }
+}
+
+/// Groups of either kind and offsets; but not that, and since when, there is a group that has nothing.
+fn state(machine: &GroupMachine) -> Vec<String> {
+    let groups = machine.groups.values().filter_map(|group| match group {
+        Group::Classic(group) => {
+            let told = format!("{:?}", group.members().collect::<Vec<_>>());
+            (group.members().len() > 0).then(|| format!("{} {told}", group.generation()))
+        }
+        Group::Consumer(group) => Some(format!("{group:?}")),
+    });
+    groups.chain([format!("{:?}", machine.offsets)]).collect()
+}
+
+/// What does not end with the process: of a classic group only an assignment that its leader has made is recorded.
+fn lasting(machine: &GroupMachine) -> Vec<String> {
+    let consumers = machine.groups.values().filter_map(|group| match group {
+        Group::Consumer(group) => Some(group.told()),
+        Group::Classic(_) => None,
+    });
+    let offsets = machine.offsets.of(GROUP).into_iter().flatten();
+    let offsets = offsets.flat_map(|(topic, partitions)| {
+        partitions.iter().map(move |(index, at)| format!("{topic}-{index}: {} {:?}", at.offset, at.metadata))
+    });
+    consumers.flatten().chain(offsets).collect()
 }
 
 fn moment(ms: u64, random: u128) -> Moment {

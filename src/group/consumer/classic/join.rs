@@ -55,7 +55,7 @@ impl GroupMachine {
         if !group.supports(&request.protocol_type, offered) {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
-        let admitted = group.admitted(group.classic_sender(request, id)?);
+        let mut admitted = group.admitted(group.classic_sender(request, id)?);
         let first = offered.first().ok_or(ErrorCode::InconsistentGroupProtocol)?;
         let subscription = embedded::subscription(&first.metadata).ok_or(ErrorCode::UnknownServerError)?;
         let joined = admitted.member.joined(client, request, &subscription);
