@@ -58,7 +58,8 @@ impl Log {
             self.jobs.wants_file = true;
         }
         let count = self.segments.count_below(self.start).min(SEGMENTS_REMOVED_AT_ONCE);
-        let settled = self.segments.iter().take(count).take_while(|segment| segment.written == segment.size).count();
+        // One that is not sealed ends with zeros: if it outlived the next one, a start would take that for a loss.
+        let settled = self.segments.iter().take(count).take_while(|segment| segment.is_sealed()).count();
         if settled == 0 || !self.segments.active().has_file() {
             return None;
         }

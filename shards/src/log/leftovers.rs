@@ -2,6 +2,14 @@
 //!
 //! `.deleted` goes. `.cleaned` goes, and with it every `.swap` at or above the lowest `.cleaned` base: that cleaning was
 //! not complete. Any other `.swap` is complete: the segments it covers go, then it takes its name.
+//!
+//! The directory is synced between steps of which a later one must not outlive an earlier one, for a power cut may undo
+//! any of them:
+//! ```text
+//!  incomplete .swap goes      before the .cleaned that says so
+//!  covered segments go        before the .swap that covers them has another name
+//!  .log.swap gets its name    before its indexes: beside it, theirs are taken for those of what it covers
+//! ```
 
 use super::error::{Doing, StorageError};
 use super::names;
@@ -23,17 +31,29 @@ pub(super) async fn clear(dir: &Directory) -> Result<Vec<Entry>, StorageError> {
     }
     let cleaned = entries.iter().filter(|entry| entry.name.ends_with(names::CLEANED));
     let incomplete = cleaned.filter_map(|entry| base(&entry.name)).min();
-    let mut swaps = Vec::new();
-    for entry in entries.iter().filter(|entry| is_leftover(&entry.name)) {
+    let is_complete = |entry: &&Entry| {
         let swap_base = base(&entry.name).filter(|_| entry.name.ends_with(names::SWAP));
-        match swap_base {
-            Some(base) if incomplete.is_none_or(|incomplete| base < incomplete) => swaps.push(entry),
-            _ => remove(dir, &entry.name).await?,
-        }
-    }
+        swap_base.is_some_and(|base| incomplete.is_none_or(|incomplete| base < incomplete))
+    };
+    let leftovers = entries.iter().filter(|entry| is_leftover(&entry.name));
+    let (swaps, void): (Vec<_>, Vec<_>) = leftovers.partition(is_complete);
+    let (cleaned, void): (Vec<_>, Vec<_>) = void.into_iter().partition(|entry| entry.name.ends_with(names::CLEANED));
+    remove_all(dir, &void).await?;
+    remove_all(dir, &cleaned).await?;
     replace(dir, &entries, &swaps).await?;
-    dir.sync().await.doing("syncing a log's directory")?;
     dir.list().await.doing("listing a log's directory")
+}
+
+/// Removes some files durably.
+async fn remove_all(dir: &Directory, entries: &[&Entry]) -> Result<(), StorageError> {
+    for entry in entries {
+        remove(dir, &entry.name).await?;
+    }
+    if entries.is_empty() { Ok(()) } else { sync(dir).await }
+}
+
+async fn sync(dir: &Directory) -> Result<(), StorageError> {
+    dir.sync().await.doing("syncing a log's directory")
 }
 
 pub(super) async fn remove(dir: &Directory, name: &str) -> Result<(), StorageError> {
@@ -48,26 +68,34 @@ fn base(name: &str) -> Option<Offset> {
 /// Complete replacements take the place of what they cover.
 async fn replace(dir: &Directory, entries: &[Entry], swaps: &[&Entry]) -> Result<(), StorageError> {
     let mut covered: Option<(Offset, Offset)> = None;
-    for swap in swaps.iter().filter(|swap| swap.name.ends_with(".log.swap")) {
+    for swap in swaps.iter().filter(|swap| is_log(swap)) {
         let Some(base) = base(&swap.name) else { continue };
         let end = end_offset(dir, swap, base).await?;
         let (first, last) = covered.unwrap_or((base, end));
         covered = Some((first.min(base), last.max(end)));
     }
-    for entry in entries {
-        let is_covered = covered
-            .zip(base(&entry.name))
-            .is_some_and(|((first, end), base)| (first..end).contains(&base) && !entry.name.ends_with(names::SWAP));
-        let is_there = !entry.name.ends_with(names::DELETED) && !entry.name.ends_with(names::CLEANED);
-        if is_covered && is_there {
-            remove(dir, &entry.name).await?;
-        }
-    }
+    let is_covered = |entry: &&Entry| {
+        let within = covered.zip(base(&entry.name)).is_some_and(|((first, end), base)| (first..end).contains(&base));
+        within && ![names::SWAP, names::DELETED, names::CLEANED].iter().any(|suffix| entry.name.ends_with(suffix))
+    };
+    let originals: Vec<_> = entries.iter().filter(is_covered).collect();
+    remove_all(dir, &originals).await?;
+    let (logs, indexes): (Vec<_>, Vec<_>) = swaps.iter().partition(|swap| is_log(swap));
+    rename_all(dir, &logs).await?;
+    rename_all(dir, &indexes).await
+}
+
+/// Gives replacements their names, durably.
+async fn rename_all(dir: &Directory, swaps: &[&Entry]) -> Result<(), StorageError> {
     for swap in swaps {
         let name = swap.name.strip_suffix(names::SWAP).expect("swaps end so");
         dir.rename(&swap.name, name).await.doing("renaming a cleaned segment")?;
     }
-    Ok(())
+    if swaps.is_empty() { Ok(()) } else { sync(dir).await }
+}
+
+fn is_log(swap: &Entry) -> bool {
+    swap.name.ends_with(".log.swap")
 }
 
 /// The offset after the last batch of a replacement.

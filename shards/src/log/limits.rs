@@ -49,6 +49,9 @@ pub(super) const READS_IN_FLIGHT_STEP: usize = 4 << 10;
 /// A write of a journal may take twice what it takes alone and so much more, before readers give way.
 pub(super) const WRITE_DELAY_MIN: Duration = Duration::from_micros(300);
 
+/// So long after a read no other is about to follow it: writes are alone.
+pub(super) const READERS_GONE: Duration = Duration::from_millis(100);
+
 /// Without a write of the journal for so long, readers have the disk to themselves.
 pub(super) const PACE_FORGOTTEN: Duration = Duration::from_millis(200);
 

@@ -178,11 +178,12 @@ impl Loader {
                 self.segments.push(segment);
                 continue;
             }
-            let Recovered { mut segment, ending, .. } =
-                recovery::recover(&self.recovery(), file.base, file.len, None, None).await?;
-            if ending != Ending::Clean {
+            let recovered = recovery::recover(&self.recovery(), file.base, file.len, None, None).await?;
+            if recovered.ending != Ending::Clean {
+                recovered.leave().await?;
                 return Ok(at);
             }
+            let mut segment = recovered.settle().await?;
             segment.seal_at_once().await?;
             segment.file.set_aborted(file.aborted);
             self.segments.push(segment);
@@ -200,7 +201,7 @@ impl Loader {
         for (at, file) in files.iter().enumerate() {
             let known = resumed.take();
             let recovered = recovery::recover(&self.recovery(), file.base, file.len, known, Some(replay)).await?;
-            let Recovered { mut segment, end, ending } = recovered;
+            let Recovered { end, ending, .. } = recovered;
             self.end = end;
             let leads_on = |next: &SegmentFiles| match ending {
                 Ending::Clean => end <= next.base,
@@ -209,19 +210,21 @@ impl Loader {
             };
             match files.get(at + 1) {
                 Some(next) if leads_on(next) => {
+                    let mut segment = recovered.settle().await?;
                     segment.seal_at_once().await?;
                     self.segments.push(segment);
                     self.write_snapshot(next.base, replay).await?;
                 }
                 following => {
+                    if following.is_some() {
+                        self.remove_segments(&files[at + 1..]).await?;
+                    }
+                    let mut segment = recovered.settle().await?;
                     // Kafka may have left indexes here that are sized ahead. When many logs are opened that has time.
                     if !self.how.synced_later {
                         segment.close_at_once().await?;
                     }
                     self.segments.push(segment);
-                    if following.is_some() {
-                        self.remove_segments(&files[at + 1..]).await?;
-                    }
                     return Ok(());
                 }
             }
@@ -240,6 +243,8 @@ impl Loader {
         self.dir.write_whole(&names::file(at, names::SNAPSHOT), &bytes).await.doing("writing a producer snapshot")
     }
 
+    /// Durably, before the damaged one is cut: from then on what a crash had left of them would seem to follow it, with a
+    /// hole between.
     async fn remove_segments(&mut self, files: &[SegmentFiles]) -> Result<(), StorageError> {
         tracing::warn!(log = %self.dir.path().display(), from = %self.end, "removing what follows a damaged segment");
         self.remove_if(|base| files.iter().any(|file| file.base == base)).await?;

@@ -14,10 +14,12 @@ use crate::runtime::{Directory, File, OpenMode};
 use crate::types::{Offset, Timestamp};
 use std::io;
 
-/// A segment read through.
+/// A segment read through, its file as it was found.
 pub(super) struct Recovered {
-    /// Open, its indexes in memory; its file ends with its last batch.
-    pub segment: Segment,
+    segment: Segment,
+    file: File,
+    len: u64,
+    synced_later: bool,
     /// The offset after the last batch.
     pub end: Offset,
     pub ending: Ending,
@@ -86,16 +88,30 @@ pub(super) async fn recover(
         }
         end = take(&mut segment, &mut scan, &header, config, replay.as_deref_mut()).await?;
     };
-    cut(&file, &segment, len, ending).await?;
-    if !synced_later {
-        // What was found need not have been synced, and whoever opens the log promises all of it from now on.
-        file.sync().await.doing("syncing a segment")?;
+    Ok(Recovered { segment, file, len, synced_later, end, ending })
+}
+
+impl Recovered {
+    /// The segment, open, its indexes in memory; its file ends with its last batch from now on. Segments that must not
+    /// follow it are gone before: it is by its ending that a start knows them.
+    pub async fn settle(self) -> Result<Segment, StorageError> {
+        let Self { mut segment, file, len, synced_later, ending, .. } = self;
+        cut(&file, &segment, len, ending).await?;
+        if !synced_later {
+            // What was found need not have been synced, and whoever opens the log promises all of it from now on.
+            file.sync().await.doing("syncing a segment")?;
+        }
+        segment.written = segment.size;
+        let disk = OnDisk { allocated: Some(segment.size), ..OnDisk::default() };
+        segment.open_mut().expect("a new segment is open").disk = disk;
+        file.close().await.doing("closing a segment")?;
+        Ok(segment)
     }
-    segment.written = segment.size;
-    let disk = OnDisk { allocated: Some(segment.size), ..OnDisk::default() };
-    segment.open_mut().expect("a new segment is open").disk = disk;
-    file.close().await.doing("closing a segment")?;
-    Ok(Recovered { segment, end, ending })
+
+    /// Nothing is done to it.
+    pub async fn leave(self) -> Result<(), StorageError> {
+        self.file.close().await.doing("closing a segment")
+    }
 }
 
 /// The batch at the scan's position is good. Returns the offset after it.

@@ -4,7 +4,8 @@
 //! ```text
 //!  .cleaned -> .swap      from here on a start completes the rest (see leftovers.rs)
 //!  the old -> .deleted
-//!  .swap -> final name
+//!  .log.swap -> final name
+//!  the same of its indexes
 //! ```
 //! The directory is synced after each line.
 
@@ -32,7 +33,7 @@ pub(super) struct Replaced {
     result: Result<(), StorageError>,
 }
 
-/// A segment's own files. The snapshot is not of the segment but of all before it.
+/// A segment's own files, the log first. The snapshot is not of the segment but of all before it.
 const EXTENSIONS: [&str; 4] = [names::LOG, names::INDEX, names::TIME_INDEX, names::TRANSACTION_INDEX];
 
 impl Log {
@@ -78,11 +79,11 @@ impl Replacement {
 
 async fn replace(old: &[Rc<SegmentFile>], new: &SegmentFile) -> Result<(), StorageError> {
     let dir = new.dir();
-    rename(new, &EXTENSIONS, names::SWAP).await?;
+    rename(new, &EXTENSIONS, names::CLEANED, names::SWAP).await?;
     dir.sync().await.doing("syncing a log's directory")?;
     for (at, old) in old.iter().enumerate() {
         old.mark_replaced();
-        rename(old, &EXTENSIONS, names::DELETED).await?;
+        rename(old, &EXTENSIONS, "", names::DELETED).await?;
         if at > 0 {
             let snapshot = names::file(old.base(), names::SNAPSHOT);
             let renamed = dir.rename(&snapshot, &format!("{snapshot}{}", names::DELETED)).await;
@@ -90,16 +91,21 @@ async fn replace(old: &[Rc<SegmentFile>], new: &SegmentFile) -> Result<(), Stora
         }
     }
     dir.sync().await.doing("syncing a log's directory")?;
-    rename(new, &EXTENSIONS, "").await?;
-    dir.sync().await.doing("syncing a log's directory")
+    // Were its indexes first, a start would take them for those of the old.
+    let (log, indexes) = EXTENSIONS.split_at(1);
+    for extensions in [log, indexes] {
+        rename(new, extensions, names::SWAP, "").await?;
+        dir.sync().await.doing("syncing a log's directory")?;
+    }
+    Ok(())
 }
 
 /// Gives the files that there are another suffix.
-async fn rename(file: &SegmentFile, extensions: &[&str], suffix: &'static str) -> Result<(), StorageError> {
-    let before: Vec<_> = extensions.iter().map(|extension| file.name(extension)).collect();
-    file.rename_to(suffix);
-    for (before, extension) in before.iter().zip(extensions) {
-        let renamed = file.dir().rename(before, &file.name(extension)).await;
+async fn rename(file: &SegmentFile, extensions: &[&str], from: &str, to: &'static str) -> Result<(), StorageError> {
+    file.rename_to(to);
+    for extension in extensions {
+        let name = names::file(file.base(), extension);
+        let renamed = file.dir().rename(&format!("{name}{from}"), &format!("{name}{to}")).await;
         absent_is_fine(renamed).doing("renaming a cleaned segment")?;
     }
     Ok(())

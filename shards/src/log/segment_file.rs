@@ -6,6 +6,7 @@ use super::index_file;
 use super::limits::{AT_HAND_BYTES_MAX, HINTS};
 use super::names;
 use super::time_index::{TIME_ENTRY, TimeEntry};
+use crate::budget::Budget;
 use crate::runtime::{self, Directory, File, OpenMode};
 use crate::types::{Offset, Timestamp};
 use bytes::Bytes;
@@ -97,11 +98,16 @@ impl SegmentFile {
         len <= AT_HAND_BYTES_MAX && self.heat.borrow().is_kept(position, len)
     }
 
-    /// Reads the `.log` file from disk, so that it stays in memory if that has been done before.
-    pub async fn read(&self, position: u64, len: usize) -> io::Result<Bytes> {
+    /// Reads the `.log` file from disk when there is room in `turns`, so that it stays in memory if that has been done
+    /// before.
+    pub async fn read(&self, position: u64, len: usize, turns: &Budget) -> io::Result<Bytes> {
         let file = self.reader().await?;
         let again = self.heat.borrow_mut().touch(runtime::now(), position, len);
-        if again { file.read_and_keep(position, len).await } else { file.read_at(position, len).await }
+        if !again {
+            return file.read_in_turn(position, len, turns).await;
+        }
+        let _turn = turns.charge(len).await;
+        file.read_and_keep(position, len).await
     }
 
     /// Any of the segment's files, open for reading.

@@ -13,6 +13,7 @@ mod looking_up;
 mod model;
 mod noting;
 mod opening;
+mod power_cuts;
 mod producing;
 mod reading;
 mod retaining;

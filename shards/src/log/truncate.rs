@@ -7,13 +7,14 @@ use super::leftovers::remove;
 use super::log::Log;
 use super::names;
 use super::notes::Noted;
-use super::recovery::{self, Recovered, Recovery};
+use super::recovery::{self, Recovery};
 use super::replay::Replay;
 use super::scan::{Found, Scan};
 use super::segment::Segment;
 use super::segment_view::{SegmentView, Start};
 use crate::runtime::{Directory, OpenMode};
 use crate::types::{Offset, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A log being cut. To be run and handed to [`Log::finish_truncation`].
@@ -96,11 +97,11 @@ impl Truncation {
     }
 
     async fn work(self) -> Result<(Segment, Replay), OpenError> {
+        self.remove_files().await?;
         let len = match &self.cut {
             Some(view) => self.cut_file(view).await?,
             None => 0,
         };
-        self.remove_files().await?;
         let entries = self.dir.list().await.doing("listing a log's directory")?;
         let first = self.kept.first().map(|(base, _)| *base);
         let Some(view) = self.cut else {
@@ -116,7 +117,7 @@ impl Truncation {
         let noted = &Noted::default();
         let how = Recovery { dir: &self.dir, config: &self.config, now: self.now, synced_later: false, noted };
         let recovered = recovery::recover(&how, base, len, None, Some(&mut replay)).await?;
-        let Recovered { mut segment, .. } = recovered;
+        let mut segment = recovered.settle().await?;
         replay.producers.refresh(self.now);
         segment.trim_at_once().await?;
         let text = replay.epochs.text();
@@ -143,11 +144,11 @@ impl Truncation {
         Ok(scan.position)
     }
 
-    /// Later segments, the last one first so that a crash leaves no gap; and snapshots of what is gone.
+    /// Later segments, the last one first and each durably, so that a crash leaves no gap; and snapshots of what is gone.
     async fn remove_files(&self) -> Result<(), StorageError> {
-        let mut entries = self.dir.list().await.doing("listing a log's directory")?;
-        entries.reverse();
+        let entries = self.dir.list().await.doing("listing a log's directory")?;
         let cut = self.cut.as_ref().map(|view| view.file.base());
+        let mut going: BTreeMap<Offset, Vec<&str>> = BTreeMap::new();
         for entry in &entries {
             let Some((base, extension)) = names::parse_file(&entry.name) else { continue };
             let goes = match extension {
@@ -155,9 +156,15 @@ impl Truncation {
                 _ => cut.is_none_or(|cut| base > cut),
             };
             if goes {
-                remove(&self.dir, &entry.name).await?;
+                going.entry(base).or_default().push(&entry.name);
             }
         }
-        self.dir.sync().await.doing("syncing a log's directory")
+        for files in going.values().rev() {
+            for name in files {
+                remove(&self.dir, name).await?;
+            }
+            self.dir.sync().await.doing("syncing a log's directory")?;
+        }
+        Ok(())
     }
 }

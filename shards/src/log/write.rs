@@ -9,7 +9,8 @@
 //! ahead of the write.
 //!
 //! What a write leaves unsynced is made durable by a later one that syncs: every file that may hold such bytes, in
-//! order, so that `flushed` never has a hole below it.
+//! order, so that `flushed` never has a hole below it. Where power cuts count, a new segment has a file only when all
+//! before it is durable: a start could not tell one whose end was lost from one that compaction has shortened.
 
 use super::config::Durability;
 use super::error::{Doing, StorageError};
@@ -123,6 +124,7 @@ impl Log {
         let config = self.config.clone();
         let older = match sync {
             Sync::After => self.unsealed_below(base),
+            Sync::Later if config.durability == Durability::Synced => self.unsealed_below(base),
             Sync::Itself | Sync::Later => Vec::new(),
         };
         let segment = self.segments.get_mut(base).expect("a batch in the tail belongs to a segment");
@@ -237,9 +239,23 @@ impl Target {
         if batches.is_empty() && self.sync == Sync::After && self.disk.writers.is_closed() && is_there {
             return self.sync_closed().await;
         }
+        let older = match !is_there || self.sync == Sync::After {
+            true => self.open_older().await?,
+            false => Vec::new(),
+        };
+        if !is_there && !older.is_empty() {
+            self.secure(&older).await.map_err(StorageError::for_good)?;
+        }
         let file = self.writer().await?;
-        let older = self.open_older().await?;
         self.write_to(file, older, batches).await.map_err(StorageError::for_good)
+    }
+
+    /// What comes before a new segment is durable, with its names.
+    async fn secure(&self, older: &[File]) -> Result<(), StorageError> {
+        for older in older {
+            older.sync().await.doing("syncing a segment")?;
+        }
+        self.file.dir().sync().await.doing("syncing a log's directory")
     }
 
     /// Everything is open: from here on what fails is of the disk.
@@ -292,10 +308,8 @@ impl Target {
     /// Those that are to be synced before the file itself.
     async fn open_older(&self) -> Result<Vec<File>, StorageError> {
         let mut files = Vec::new();
-        if self.sync == Sync::After {
-            for older in &self.older {
-                files.push(older.reader().await.doing("opening a segment")?);
-            }
+        for older in &self.older {
+            files.push(older.reader().await.doing("opening a segment")?);
         }
         Ok(files)
     }

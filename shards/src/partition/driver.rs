@@ -295,14 +295,20 @@ impl Replica {
     }
 
     /// Removes some of what lies below the log start; returns whether it did. What of that is in memory only is written
-    /// first, and where it is everything, the new segment gets its file.
+    /// first and sealed, and where it is everything, the new segment gets its file.
     async fn remove_segments(&self) -> Result<bool, StorageError> {
         self.sealed().await;
         self.replaced().await;
         while !self.remove_settled().await? {
             let write = { self.log.borrow_mut().begin_write_below_start() };
-            let Some(write) = write else { return Ok(false) };
-            self.run_write(write).await?;
+            if let Some(write) = write {
+                self.run_write(write).await?;
+                continue;
+            }
+            let seal = { self.log.borrow_mut().begin_seal() };
+            let Some(seal) = seal else { return Ok(false) };
+            let sealed = seal.run().await;
+            self.log.borrow_mut().finish_seal(sealed)?;
         }
         Ok(true)
     }

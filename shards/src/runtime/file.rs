@@ -2,6 +2,7 @@
 
 use super::shortage::harmless;
 use super::{AlignedBuffer, direct, memory};
+use crate::budget::Budget;
 use bytes::Bytes;
 use std::io;
 use std::rc::Rc;
@@ -61,6 +62,17 @@ impl File {
         match &self.0 {
             Inner::Direct(file) => file.read_at(pos, len).await.map_err(harmless),
             Inner::Memory(file) => file.read_at(pos, len).await,
+        }
+    }
+
+    /// As [`File::read_at`], each part when there is room for it in a budget of bytes that the disk is asked for.
+    pub async fn read_in_turn(&self, pos: u64, len: usize, turns: &Budget) -> io::Result<Bytes> {
+        match &self.0 {
+            Inner::Direct(file) => file.read_in_turn(pos, len, turns).await.map_err(harmless),
+            Inner::Memory(file) => {
+                let _turn = turns.charge(len).await;
+                file.read_at(pos, len).await
+            }
         }
     }
 

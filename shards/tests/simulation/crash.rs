@@ -20,8 +20,11 @@ use uuid::Uuid;
 
 const ROUNDS: u64 = 5;
 const PARTITIONS: i32 = 3;
-/// So small that it runs short of space all the time.
-const JOURNAL: journal::Settings = journal::Settings { bytes: 96 << 10, file_bytes: 24 << 10 };
+/// So small that they run short of space all the time.
+const JOURNALS: [journal::Settings; 2] = [
+    journal::Settings { bytes: 96 << 10, file_bytes: 24 << 10 },
+    journal::Settings { bytes: 36 << 10, file_bytes: 12 << 10 },
+];
 
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
@@ -42,7 +45,9 @@ fn what_was_acknowledged_survives_a_power_cut_when_synced() {
 fn power_cuts_come_at_forty_steps_of_the_write_path_and_more() {
     let mut steps = BTreeSet::new();
     for seed in 1_000..1_400 {
-        let places = run(seed, Durability::Synced, Crash::PowerCut);
+        let disk = Disk::new(seed);
+        disk.tell_cut_places();
+        let places = run_on(disk, seed, Durability::Synced, Crash::PowerCut);
         let places = places.unwrap_or_else(|broken| panic!("seed {seed}: {broken:?}"));
         steps.extend(places.into_iter().filter(|place| !place.is_opening).map(|place| place.step));
         if steps.len() >= 40 && std::env::var("SEEDS").is_err() {
@@ -74,28 +79,26 @@ enum Crash {
     PowerCut,
 }
 
-/// Returns where the power went.
-fn run(seed: u64, durability: Durability, crash: Crash) -> Result<Vec<CutPlace>, (TopicPartition, Broken)> {
-    let mut partitions: Vec<_> = (0..PARTITIONS).map(partition).collect();
-    let world = Rc::new(RefCell::new(World::new(seed, &partitions)));
-    let mut producers: Vec<_> =
-        (0..PARTITIONS * 2).map(|id| producer(i64::from(id), partitions[(id % PARTITIONS) as usize])).collect();
-    let disk = Disk::new(seed);
+type Outcome<T> = Result<T, (TopicPartition, Broken)>;
+
+fn run(seed: u64, durability: Durability, crash: Crash) -> Outcome<()> {
+    run_on(Disk::new(seed), seed, durability, crash).map(drop)
+}
+
+/// Returns where the power went, if the disk tells.
+fn run_on(disk: Disk, seed: u64, durability: Durability, crash: Crash) -> Outcome<Vec<CutPlace>> {
+    let topics = Topics::new();
+    let world = Rc::new(RefCell::new(World::new(seed, &topics.partitions)));
+    let topics = Rc::new(RefCell::new(topics));
     let mut start = Start::default();
     let mut places = Vec::new();
     for round in 0..ROUNDS {
         if round > 0 && world.borrow_mut().random.coin() {
-            recreate(round, &mut partitions, &mut producers, &mut world.borrow_mut());
+            topics.borrow_mut().recreate(&mut world.borrow_mut());
         }
         let disk_may_fail = plant(&disk, crash, &mut world.borrow_mut().random);
-        let simulation = Simulation {
-            world: world.clone(),
-            partitions: partitions.clone(),
-            producers: producers.clone(),
-            disk: disk.clone(),
-            durability,
-            disk_may_fail,
-        };
+        let simulation =
+            Simulation { world: world.clone(), topics: topics.clone(), disk: disk.clone(), durability, disk_may_fail };
         start = simulate(seed * 1_000 + round, simulation.round(start))?;
         places.extend(disk.cut_place());
         match crash {
@@ -110,20 +113,39 @@ fn producer(id: i64, partition: TopicPartition) -> Rc<RefCell<Producer>> {
     Rc::new(RefCell::new(Producer::new(id, partition)))
 }
 
-/// While the broker is away, the last partition's topic is deleted and another one gets its name.
-fn recreate(
-    round: u64,
-    partitions: &mut [TopicPartition],
-    producers: &mut Vec<Rc<RefCell<Producer>>>,
-    world: &mut World,
-) {
-    let last = partitions.last_mut().expect("there are partitions");
-    let gone = *last;
-    last.topic = TopicId(Uuid::from_u128(u128::from(100 + round)));
-    world.checkers.remove(&gone);
-    world.checkers.insert(*last, Checker::default());
-    producers.retain(|producer| producer.borrow().partition != gone);
-    producers.push(producer(100 + round as i64, *last));
+/// What there is to be served, and who produces to it.
+struct Topics {
+    partitions: Vec<TopicPartition>,
+    producers: Vec<Rc<RefCell<Producer>>>,
+    /// Of topics that took the name of another.
+    recreated: u64,
+}
+
+impl Topics {
+    fn new() -> Self {
+        let partitions: Vec<_> = (0..PARTITIONS).map(partition).collect();
+        let of = |id: i32| partitions[(id % PARTITIONS) as usize];
+        let producers = (0..PARTITIONS * 2).map(|id| producer(i64::from(id), of(id))).collect();
+        Self { partitions, producers, recreated: 0 }
+    }
+
+    fn last(&self) -> TopicPartition {
+        *self.partitions.last().expect("there are partitions")
+    }
+
+    /// The last partition's topic is deleted and another one gets its name. Who still produces to it is not asked again.
+    fn recreate(&mut self, world: &mut World) -> Rc<RefCell<Producer>> {
+        let gone = self.partitions.pop();
+        self.recreated += 1;
+        let topic = TopicId(Uuid::from_u128(u128::from(100 + self.recreated)));
+        let new = TopicPartition { topic, partition: PartitionIndex(PARTITIONS - 1) };
+        self.partitions.push(new);
+        world.checkers.insert(new, Checker::default());
+        self.producers.retain(|producer| Some(producer.borrow().partition) != gone);
+        let producer = producer(100 + self.recreated as i64, new);
+        self.producers.push(producer.clone());
+        producer
+    }
 }
 
 /// Half of the rounds meet a fault. Returns whether this one does.
@@ -149,8 +171,7 @@ struct Start {
 
 struct Simulation {
     world: Rc<RefCell<World>>,
-    partitions: Vec<TopicPartition>,
-    producers: Vec<Rc<RefCell<Producer>>>,
+    topics: Rc<RefCell<Topics>>,
     disk: Disk,
     durability: Durability,
     /// A fault is planted in some operation of this round.
@@ -173,7 +194,7 @@ impl Simulation {
             assert!(self.disk_may_fail, "a sound disk lets its logs be opened");
             return Ok(Start { clean: false, ..start });
         };
-        for &partition in &self.partitions {
+        for partition in self.partitions() {
             let log = read_all(&shards.of(partition), partition).await.map_err(|broken| (partition, broken))?;
             let Some(log) = log else {
                 assert!(self.disk_may_fail, "a sound disk answers");
@@ -196,12 +217,15 @@ impl Simulation {
             false => Leftovers::find(&root).await,
         };
         let leftovers = Arc::new(leftovers.ok()?);
+        let size = self.world.borrow_mut().random.below(2) as usize;
+        // Batches that are written back while a sync is under way are not covered by it.
+        let write_back_bytes = [4_000, 500][self.world.borrow_mut().random.below(2) as usize];
         let settings = |id| Settings {
-            journal: JOURNAL,
-            notes: JOURNAL,
+            journal: JOURNALS[size],
+            notes: JOURNALS[size],
             noted_batch_bytes: 200,
             journal_bypass_bytes: 2_000,
-            write_back_bytes: 4_000,
+            write_back_bytes,
             unwritten_bytes_max: 12_000,
             scan_bytes_max: 6_000,
             synced_together_from: 2,
@@ -212,7 +236,7 @@ impl Simulation {
         let count = 1 + self.world.borrow_mut().random.below(2) as u16;
         let shards = Shards((0..count).map(|id| Shard::new(settings(id))).collect());
         let mut opened = true;
-        for &partition in &self.partitions {
+        for partition in self.partitions() {
             opened &= self.open(&shards.of(partition), partition, start).await;
         }
         // As the broker does, whether or not each log has opened.
@@ -246,25 +270,55 @@ impl Simulation {
     }
 
     fn start_clients(&self, shards: &Shards) {
-        for producer in &self.producers {
-            let shard = shards.of(producer.borrow().partition);
-            spawn(Producer::run(producer.clone(), self.world.clone(), shard));
+        for producer in self.topics.borrow().producers.clone() {
+            self.start_producer(producer, shards);
         }
-        for &partition in &self.partitions {
+        for partition in self.partitions() {
             spawn(consume(partition, self.world.clone(), shards.of(partition)));
+        }
+    }
+
+    fn start_producer(&self, producer: Rc<RefCell<Producer>>, shards: &Shards) {
+        let shard = shards.of(producer.borrow().partition);
+        spawn(Producer::run(producer, self.world.clone(), shard));
+    }
+
+    fn partitions(&self) -> Vec<TopicPartition> {
+        self.topics.borrow().partitions.clone()
+    }
+
+    /// While clients are at it, the last partition's topic is deleted and another one gets its name: a journal holds
+    /// batches of both.
+    async fn recreate(&self, shards: &Shards) {
+        let gone = self.topics.borrow().last();
+        let shard = shards.of(gone);
+        let deleted = shard.submit_local(Request::Change(vec![PartitionChange::Delete { partition: gone }])).await;
+        let producer = self.topics.borrow_mut().recreate(&mut self.world.borrow_mut());
+        let new = producer.borrow().partition;
+        let is_deleted = matches!(deleted, Reply::Change(results) if results.iter().all(Result::is_ok));
+        if is_deleted && self.open(&shard, new, &Start::default()).await {
+            self.start_producer(producer, shards);
+            spawn(consume(new, self.world.clone(), shard));
+        } else {
+            assert!(self.disk_may_fail, "a sound disk lets a topic be deleted and made");
         }
     }
 
     /// Lets time pass; somewhere in it a checkpoint is taken.
     async fn work(&self, shards: &Shards, before: Vec<PartitionCheckpoint>) -> Vec<PartitionCheckpoint> {
-        // Short rounds leave journals that begin with the beginning of a log.
-        let longest = if self.world.borrow_mut().random.below(3) == 0 { 1_500 } else { 40_000 };
+        // Short rounds leave journals that begin with the beginning of a log, be it of one that came late.
+        let longest = [1_500, 12_000, 40_000][self.world.borrow_mut().random.below(3) as usize];
         let [first, second] = [0; 2].map(|_| self.world.borrow_mut().random.below(longest));
         sleep(Duration::from_micros(first)).await;
         if self.world.borrow_mut().random.below(3) == 0 {
             let index = self.world.borrow_mut().random.below(PARTITIONS as u64) as usize;
-            let partition = self.partitions[index];
+            let partition = self.partitions()[index];
             delete_records(&shards.of(partition), partition, &self.world).await;
+        }
+        if self.world.borrow_mut().random.below(3) == 0 {
+            self.recreate(shards).await;
+            let rest = self.world.borrow_mut().random.below(longest / 2);
+            sleep(Duration::from_micros(rest)).await;
         }
         let mut checkpoints = before;
         if self.world.borrow_mut().random.coin() {
@@ -292,7 +346,7 @@ impl Simulation {
             checkpoints.extend(closed);
         }
         // Those of a log directory that failed are not among them.
-        let closed_all = checkpoints.len() == self.partitions.len();
+        let closed_all = checkpoints.len() == self.partitions().len();
         let clean = closed_all && checkpoints.iter().all(|checkpoint| checkpoint.sound);
         Start { clean, checkpoints }
     }

@@ -9,8 +9,11 @@ mod checker;
 mod client;
 mod crash;
 
-/// Seeds to run: `SEEDS`, or as many as an ordinary test run has time for.
+/// Seeds to run: those below `SEEDS`, the one `SEED`, or as many as an ordinary test run has time for.
 fn seeds(usual: u64) -> std::ops::Range<u64> {
-    let count = std::env::var("SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(usual);
-    0..count
+    let number = |name| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    match number("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SEEDS").unwrap_or(usual),
+    }
 }

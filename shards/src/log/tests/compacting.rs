@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 pub type Sample = (String, Option<String>);
 
-fn sample(key: &str, value: impl Into<Option<&'static str>>) -> Sample {
+pub fn sample(key: &str, value: impl Into<Option<&'static str>>) -> Sample {
     (key.into(), value.into().map(str::to_owned))
 }
 

@@ -35,6 +35,24 @@ fn whole_segments_below_the_start_go() {
 }
 
 #[test]
+fn a_segment_is_sealed_before_it_goes() {
+    test(|mut fixture| async move {
+        fixture.config.segment_bytes = 700;
+        let log = fixture.open().await;
+        for at in 0..20 {
+            append_only(&log, &batch(&[&format!("v{at}")]));
+            let write = log.borrow_mut().begin_write().unwrap();
+            let written = write.run().await;
+            log.borrow_mut().finish_write(written).unwrap();
+        }
+        log.borrow_mut().advance_start(Offset(15));
+        assert!(log.borrow_mut().begin_deletion(NOW).is_none());
+        settle(&log).await.unwrap();
+        assert!(log.borrow_mut().begin_deletion(NOW).is_some());
+    });
+}
+
+#[test]
 fn the_start_within_a_segment_survives_by_the_checkpoint() {
     test(|fixture| async move {
         let log = fixture.open().await;

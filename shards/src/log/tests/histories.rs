@@ -1,4 +1,6 @@
 //! Compaction of random histories, with transactions and crashes in the middle, against what Kafka's consumer is owed.
+//!
+//! `SEEDS=5000 cargo test -p odradek-shards --lib random_histories_with` runs more than the few of an ordinary test run.
 
 use super::compacting::{Sample, compact, compacted, keyed};
 use super::fixture::*;
@@ -8,6 +10,8 @@ use crate::record::{Batch, BatchBuilder, Codec, ControlRecord, ControlRecordType
 use crate::runtime::{self, Instant};
 use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
@@ -29,12 +33,19 @@ enum Step {
     },
     Wait,
     Reopen,
+    /// A crash after which the producers are known from the log alone.
+    ReopenWithoutSnapshots,
     /// The power goes at this operation of the next compaction.
-    CutDuringCompaction(u64),
+    CutDuringCompaction {
+        at: u64,
+        map_keys: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let records = || prop::collection::vec((0..12u8, prop::bool::weighted(0.75)), 1..8);
+    // Few keys, so that records are superseded; now and then others, so that a small map is full.
+    let key = || prop_oneof![3 => 0..12u8, 1 => 12..40u8];
+    let records = || prop::collection::vec((key(), prop::bool::weighted(0.75)), 1..8);
     prop_oneof![
         8 => (records(), 0..5usize).prop_map(|(records, codec)| Step::Append(records, codec)),
         4 => (0..PRODUCERS, records()).prop_map(|(producer, records)| Step::Transact(producer, records)),
@@ -42,7 +53,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (3..40usize).prop_map(|map_keys| Step::Compact { map_keys }),
         1 => Just(Step::Wait),
         1 => Just(Step::Reopen),
-        2 => (1..160u64).prop_map(Step::CutDuringCompaction),
+        1 => Just(Step::ReopenWithoutSnapshots),
+        2 => (1..160u64, 3..40usize).prop_map(|(at, map_keys)| Step::CutDuringCompaction { at, map_keys }),
     ]
 }
 
@@ -51,10 +63,10 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     /// Those of aborted transactions excepted.
     records: BTreeMap<i64, Sample>,
-    /// When each tombstone was written.
-    tombstones: BTreeMap<i64, Instant>,
-    /// Of markers.
-    markers: BTreeMap<i64, Instant>,
+    /// Tombstones, and when they may first have been cleaned.
+    tombstones: BTreeMap<i64, Option<Instant>>,
+    /// The same of markers.
+    markers: BTreeMap<i64, Option<Instant>>,
     /// Offsets of records that no consumer may see.
     aborted: BTreeSet<i64>,
     /// Of the transaction that each producer has open.
@@ -68,7 +80,7 @@ impl Model {
         let offsets: Vec<_> = (self.end..).take(records.len()).collect();
         for (offset, record) in offsets.iter().zip(records) {
             if record.1.is_none() {
-                self.tombstones.insert(*offset, runtime::now());
+                self.tombstones.insert(*offset, None);
             }
             self.records.insert(*offset, record);
         }
@@ -87,6 +99,13 @@ impl Model {
     fn last_of_each(&self) -> BTreeMap<&str, (i64, &Option<String>)> {
         let decided = self.records.range(..self.first_open());
         decided.map(|(offset, (key, value))| (key.as_str(), (*offset, value))).collect()
+    }
+
+    /// A cleaning begins: from now on `delete.retention.ms` counts.
+    fn date(&mut self) {
+        for dated in self.tombstones.values_mut().chain(self.markers.values_mut()) {
+            dated.get_or_insert_with(runtime::now);
+        }
     }
 
     fn first_open(&self) -> i64 {
@@ -110,17 +129,30 @@ async fn run(mut fixture: Fixture, steps: Vec<Step>) {
             }
             Step::Transact(producer, records) => transact(&log, &mut model, producer, &records).await,
             Step::End(producer, commits) => end(&log, &mut model, producer, commits).await,
-            Step::Compact { map_keys } => drop(compact(&log, map_keys * 24).await.unwrap()),
+            Step::Compact { map_keys } => {
+                model.date();
+                compact(&log, map_keys * 24).await.unwrap();
+            }
             Step::Wait => runtime::sleep(RETENTION + Duration::from_secs(10)).await,
             Step::Reopen => {
                 let cleaned = log.borrow().cleaned();
                 log = fixture.reopened(log).await;
                 log.borrow_mut().set_cleaned(cleaned);
             }
-            Step::CutDuringCompaction(at) => {
+            Step::ReopenWithoutSnapshots => {
+                let cleaned = log.borrow().cleaned();
+                crate::log::close(&log).await.unwrap();
+                for name in fixture.files().await.into_keys().filter(|name| name.ends_with("snapshot")) {
+                    fixture.dir().await.remove_file(&name).await.unwrap();
+                }
+                log = fixture.open_unclean().await;
+                log.borrow_mut().set_cleaned(cleaned);
+            }
+            Step::CutDuringCompaction { at, map_keys } => {
+                model.date();
                 let (cleaned, recovery_point) = (log.borrow().cleaned(), log.borrow().recovery_point().0);
                 fixture.disk.cut_power_at(at);
-                let result = compact_until_cut(&log).await;
+                let result = compact_until_cut(&log, map_keys * 24).await;
                 if result {
                     fixture.disk.power_cut();
                 }
@@ -152,7 +184,7 @@ async fn end(log: &RefCell<Log>, model: &mut Model, producer: usize, commits: bo
     }
     let marker = EndTransactionMarker { committed: commits, coordinator_epoch: 0 };
     append(log, &marker.batch(id(producer), ProducerEpoch(0), NOW)).await;
-    model.markers.insert(model.end, runtime::now());
+    model.markers.insert(model.end, None);
     model.end += 1;
     if !commits {
         model.records.retain(|offset, _| !offsets.contains(offset));
@@ -165,12 +197,19 @@ fn id(producer: usize) -> ProducerId {
     ProducerId(producer as i64 + 5)
 }
 
+/// Producer and first offset of each transactional batch that has records.
+fn data_batches(batches: &[Batch]) -> impl Iterator<Item = (ProducerId, Offset)> {
+    let headers = batches.iter().map(|batch| batch.header).filter(|header| header.record_count > 0);
+    let of_data = headers.filter(|header| header.attributes.is_transactional() && !header.attributes.is_control());
+    of_data.map(|header| (header.producer_id, header.base_offset))
+}
+
 /// True when the power did not go meanwhile.
-async fn compact_until_cut(log: &RefCell<Log>) -> bool {
+async fn compact_until_cut(log: &RefCell<Log>, map_bytes: usize) -> bool {
     let high_watermark = log.borrow().written_offset();
     let Ok(Some(dirt)) = survey(log, high_watermark, runtime::wall_clock()).await else { return false };
     let pace = RefCell::new(Pace::new(f64::MAX));
-    let means = Means { map_bytes: 1 << 20, load_factor: 0.9, pace: &pace, must_stop: &|| false, doomed: &drop };
+    let means = Means { map_bytes, load_factor: 0.9, pace: &pace, must_stop: &|| false, doomed: &drop };
     clean(log, &dirt, &means).await.is_ok()
 }
 
@@ -179,9 +218,12 @@ async fn check(log: &RefCell<Log>, model: &Model) {
     assert_eq!(log.borrow().end_offset(), Offset(model.end));
     let stable = log.borrow().last_stable_offset(Offset(model.end));
     assert_eq!(stable, Offset(model.first_open()), "what is open is open, and nothing else");
+    check_producers(log, model);
     for _ in 0..2 {
         let batches = read_batches(log, 0).await;
         check_kept(&batches, model);
+        check_ended(&batches, model);
+        check_cleaned(&batches, model, log.borrow().cleaned());
         let plan = log.borrow().plan_aborted(Offset(0));
         let aborted = plan.run(stable).await.unwrap().unwrap();
         let found = committed(&batches, aborted, stable);
@@ -192,17 +234,53 @@ async fn check(log: &RefCell<Log>, model: &Model) {
 
 /// Tombstones and markers stay for a while after they have done their work: a consumer may be on its way to them.
 fn check_kept(batches: &[Batch], model: &Model) {
-    let is_young = |at: &&Instant| runtime::now() < **at + RETENTION;
+    let is_young = |cleaned: &Option<Instant>| cleaned.is_none_or(|at| runtime::now() < at + RETENTION);
     let offsets: HashSet<i64> = batches
         .iter()
         .flat_map(|batch| batch.records(1 << 20).map(|record| record.unwrap().offset.0).collect::<Vec<_>>())
         .collect();
     for (offset, at) in model.markers.iter().filter(|(_, at)| is_young(at)) {
-        assert!(offsets.contains(offset), "the marker at {offset} of {at:?} is gone");
+        assert!(offsets.contains(offset), "the marker at {offset}, cleaned first at {at:?}, is gone");
     }
     for (key, (offset, _)) in model.last_of_each() {
-        if model.tombstones.get(&offset).is_some_and(|at| is_young(&at)) {
+        if model.tombstones.get(&offset).is_some_and(is_young) {
             assert!(offsets.contains(&offset), "the tombstone of {key} at {offset} is gone");
+        }
+    }
+}
+
+/// As long as records of a transaction are there, so is the marker that ends it.
+fn check_ended(batches: &[Batch], model: &Model) {
+    let headers = batches.iter().map(|batch| batch.header);
+    let markers: Vec<_> = headers.filter(|header| header.attributes.is_control() && header.record_count > 0).collect();
+    for (producer, offset) in data_batches(batches).filter(|(_, offset)| offset.0 < model.first_open()) {
+        let mut later = model.markers.range(offset.0..).map(|(marker, _)| Offset(*marker));
+        let ends =
+            later.any(|at| markers.iter().any(|marker| marker.base_offset == at && marker.producer_id == producer));
+        assert!(ends, "the marker of {producer:?}'s records at {offset} is gone");
+    }
+}
+
+/// A producer goes on where it was, whatever became of its records.
+fn check_producers(log: &RefCell<Log>, model: &Model) {
+    for (producer, next) in model.sequences.iter().enumerate().filter(|(_, next)| **next > 0) {
+        let log = log.borrow();
+        let last = log.producers().get(id(producer)).and_then(|state| state.batches.back());
+        assert_eq!(last.map(|batch| batch.last_sequence), Some(Sequence(next - 1)), "producer {producer}");
+    }
+}
+
+/// Of aborted transactions nothing is left in what has been cleaned, and of every key one record.
+fn check_cleaned(batches: &[Batch], model: &Model, cleaned: Offset) {
+    let below = model.records.range(..cleaned.0);
+    let last: BTreeMap<&str, i64> = below.map(|(offset, (key, _))| (key.as_str(), *offset)).collect();
+    for batch in batches.iter().filter(|batch| batch.header.base_offset < cleaned) {
+        let records = batch.records(1 << 20).map(|record| record.unwrap().offset);
+        for offset in records.filter(|offset| *offset < cleaned) {
+            assert!(!model.aborted.contains(&offset.0), "{offset} was aborted and outlives a cleaning");
+            if let Some((key, _)) = model.records.get(&offset.0) {
+                assert_eq!(last[key.as_str()], offset.0, "{key} was superseded and outlives a cleaning");
+            }
         }
     }
 }
@@ -257,13 +335,36 @@ fn check_found(found: &[(i64, Sample)], model: &Model) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+/// Seeds to run: `SEEDS`, or as many as an ordinary test run has time for.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let count = std::env::var("SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(usual);
+    0..count
+}
 
-    #[test]
-    fn random_histories_with_transactions_and_crashes_keep_every_last_value(
-        seed in 0..1000u64, steps in prop::collection::vec(step(), 1..60)
-    ) {
-        test_seeded(seed, |fixture| run(fixture, steps));
+fn steps(seed: u64) -> Vec<Step> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), random);
+    prop::collection::vec(step(), 1..60).new_tree(&mut runner).expect("nothing is filtered").current()
+}
+
+/// Says which history it was, whatever it failed with.
+struct Told(u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("history {}", self.0);
+        }
+    }
+}
+
+#[test]
+fn random_histories_with_transactions_and_crashes_keep_every_last_value() {
+    for seed in seeds(120) {
+        let told = Told(seed);
+        test_seeded(seed, |fixture| run(fixture, steps(seed)));
+        drop(told);
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::cell::RefCell;
 
 /// What a journal would hold: an entry for each handing over.
-type Entries = Vec<(Offset, Bytes)>;
+pub type Entries = Vec<(Offset, Bytes)>;
 
 fn hand_over(log: &RefCell<Log>) -> (Offset, Bytes, Offset) {
     let pending = log.borrow().unjournaled(usize::MAX);
@@ -16,7 +16,7 @@ fn hand_over(log: &RefCell<Log>) -> (Offset, Bytes, Offset) {
 }
 
 /// Appends and journals, one entry each.
-fn journal(log: &RefCell<Log>, entries: &mut Entries, from: usize, to: usize) {
+pub fn journal(log: &RefCell<Log>, entries: &mut Entries, from: usize, to: usize) {
     for at in from..to {
         append_only(log, &batch(&[&format!("v{at}")]));
         let (from, bytes, next) = hand_over(log);
@@ -25,7 +25,7 @@ fn journal(log: &RefCell<Log>, entries: &mut Entries, from: usize, to: usize) {
     }
 }
 
-fn restore(log: &RefCell<Log>, entries: &Entries) -> Vec<Restored> {
+pub fn restore(log: &RefCell<Log>, entries: &Entries) -> Vec<Restored> {
     entries.iter().map(|(from, bytes)| log.borrow_mut().restore(*from, bytes, NOW).unwrap()).collect()
 }
 
@@ -41,7 +41,7 @@ async fn sync(log: &RefCell<Log>) {
     log.borrow_mut().finish_write(written).unwrap();
 }
 
-fn synced(fixture: &mut Fixture) {
+pub fn synced(fixture: &mut Fixture) {
     fixture.config.durability = Durability::Synced;
 }
 

@@ -1,8 +1,11 @@
+use crate::budget::Budget;
+use crate::runtime;
 use crate::runtime::executors::tests::{TempDir, on_executor};
 use crate::runtime::{AlignedBuffer, Directory, File, OpenMode};
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use std::io::ErrorKind;
 use std::path::Path;
+use std::pin::pin;
 
 const WRITE: OpenMode = OpenMode::Write { create: true, synced: false };
 const SYNCED: OpenMode = OpenMode::Write { create: true, synced: true };
@@ -52,6 +55,29 @@ fn an_unaligned_end_is_read_to_the_byte() {
         assert!(file.read_at(5000, 10).await.unwrap().is_empty());
         assert!(file.read_at(1 << 30, 10).await.unwrap().is_empty());
     });
+}
+
+#[test]
+fn a_read_in_turn_asks_for_no_more_at_a_time_than_the_budget_has() {
+    in_log_dir(|dir| async move {
+        let file = dir.open_file("f", WRITE).await.unwrap();
+        let len = 1 << 20;
+        file.write_at(counted(&file, len), 0).await.unwrap();
+        let turns = Budget::new(128 << 10);
+        let other = turns.charge(64 << 10).await;
+        let read = pin!(file.read_in_turn(10, len - 10, &turns));
+        let Either::Left((read, _)) = select(read, pin!(watch(&turns))).await else { panic!("watched for ever") };
+        assert!(read.unwrap().iter().enumerate().all(|(at, byte)| *byte == byte_at(10 + at)));
+        drop(other);
+        assert_eq!(turns.held(), 0);
+    });
+}
+
+async fn watch(turns: &Budget) {
+    loop {
+        assert!(turns.held() <= turns.limit());
+        runtime::yield_now().await;
+    }
 }
 
 #[test]

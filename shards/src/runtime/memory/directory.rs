@@ -9,6 +9,9 @@ use crate::types::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// A sync of the file system takes longer than anything else, and others write meanwhile.
+const FILE_SYSTEM_SYNC_DELAYS: usize = 8;
+
 pub(in crate::runtime) struct Directory {
     disk: Disk,
     node: NodeId,
@@ -163,16 +166,16 @@ impl Directory {
 
     pub(in crate::runtime) async fn sync_file_system(&self) -> io::Result<()> {
         let begun = self.disk.state().begin(Operation::Sync, self.life);
-        self.disk.delay().await;
+        // It covers what was changed before it, and nothing that is changed meanwhile.
+        let dirty: Vec<_> = self.disk.state().nodes.iter().map(Node::dirty).collect();
+        for _ in 0..FILE_SYSTEM_SYNC_DELAYS {
+            self.disk.delay().await;
+        }
         let mut state = self.disk.state();
         state.check_life(self.life)?;
-        for node in &mut state.nodes {
-            match (node, &begun) {
-                (Node::File(file), Ok(())) => file.sync(),
-                (Node::File(file), Err(_)) => file.forget_dirty(),
-                (Node::Directory(directory), Ok(())) => directory.sync(),
-                (Node::Directory(directory), Err(_)) => directory.forget_pending(),
-            }
+        match begun {
+            Ok(()) => state.nodes.iter_mut().zip(dirty).for_each(|(node, dirty)| node.save(dirty)),
+            Err(_) => state.nodes.iter_mut().for_each(Node::forget),
         }
         begun
     }

@@ -44,6 +44,7 @@ pub(super) struct State {
     failing: Vec<(Operation, u64)>,
     exhausted: bool,
     cut_at: Option<u64>,
+    tells_places: bool,
     cut_place: Option<CutPlace>,
     done: [u64; 4],
     last_flight: u64,
@@ -70,6 +71,7 @@ impl Disk {
             failing: Vec::new(),
             exhausted: false,
             cut_at: None,
+            tells_places: false,
             cut_place: None,
             done: [0; 4],
             last_flight: 0,
@@ -109,14 +111,25 @@ impl Disk {
         state.cut_at = Some(state.done.iter().sum::<u64>() + nth);
     }
 
+    /// The cut that [`Disk::cut_power_at`] asked for has not come yet.
+    pub fn is_cut_due(&self) -> bool {
+        self.state().cut_at.is_some()
+    }
+
+    /// From now on [`Disk::cut_place`] tells places, which takes its time.
+    pub fn tell_cut_places(&self) {
+        self.state().tells_places = true;
+    }
+
     /// Where [`Disk::cut_power_at`] has cut it, once since it was last asked.
     pub fn cut_place(&self) -> Option<CutPlace> {
         self.state().cut_place.take()
     }
 
     /// Cuts the power and restores it. Of writes not synced or still in flight a random subset of 512-byte sectors
-    /// survives; new sizes, names, renames and removals that were not synced may be undone. Every open handle fails
-    /// from now on; open the disk again with [`super::super::Directory::memory`]. Planted faults are gone.
+    /// survives; sizes, names, renames and removals that were not synced may be undone, those of one file whatever
+    /// becomes of others. Every open handle fails from now on; open the disk again with
+    /// [`super::super::Directory::memory`]. Planted faults are gone.
     pub fn power_cut(&self) {
         self.state().power_cut();
     }
@@ -170,7 +183,7 @@ impl State {
         self.check_life(life)?;
         self.done[operation as usize] += 1;
         if self.cut_at.is_some_and(|at| self.done.iter().sum::<u64>() >= at) {
-            self.cut_place = Some(CutPlace::here(operation));
+            self.cut_place = self.tells_places.then(|| CutPlace::here(operation));
             self.power_cut();
             return Err(powerless());
         }

@@ -5,6 +5,8 @@ use crate::runtime::simulation::simulate;
 use crate::runtime::{AlignedBuffer, BLOCK_BYTES, Directory, File, OpenMode, spawn_joined};
 use std::io::ErrorKind;
 
+mod losing;
+
 const PLAIN: OpenMode = OpenMode::Write { create: true, synced: false };
 const SYNCED: OpenMode = OpenMode::Write { create: true, synced: true };
 

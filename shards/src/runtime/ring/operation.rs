@@ -3,6 +3,7 @@
 
 use super::executor::current;
 use super::submission::{Keep, Key, Memory};
+use crate::budget::Budget;
 use crate::runtime::AlignedBuffer;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -36,9 +37,15 @@ pub(in crate::runtime) async fn write(file: &Arc<OwnedFd>, buffer: AlignedBuffer
     checked(unsafe { Operation::start(entry, Some(file.clone()), Memory::Buffer(buffer)) }.await)
 }
 
-/// Reads `len` bytes from `pos` on, both aligned as the file wants it, in parts of `part` bytes at the same time. Fewer
-/// only at the end of the file.
-pub(in crate::runtime) async fn read(file: &Arc<OwnedFd>, pos: u64, len: usize, part: usize) -> io::Result<Bytes> {
+/// Reads `len` bytes from `pos` on, both aligned as the file wants it, in parts of `part` bytes at the same time, each
+/// when there is room for it in `turns`. Fewer only at the end of the file.
+pub(in crate::runtime) async fn read(
+    file: &Arc<OwnedFd>,
+    pos: u64,
+    len: usize,
+    part: usize,
+    turns: Option<&Budget>,
+) -> io::Result<Bytes> {
     let mut buffer = AlignedBuffer::recycled(len);
     let memory = buffer.as_mut_ptr();
     let buffer = Rc::new(buffer);
@@ -47,11 +54,20 @@ pub(in crate::runtime) async fn read(file: &Arc<OwnedFd>, pos: u64, len: usize, 
         // SAFETY: the part begins within the buffer.
         let room = unsafe { memory.add(at) };
         let entry = opcode::Read::new(types::Fd(file.as_raw_fd()), room, size as u32).offset(pos).build();
-        // SAFETY: the entry refers to a part of the buffer, and no two of them overlap. The operations keep the buffer,
-        // and nobody looks at its bytes before the last of them is done.
-        unsafe { Operation::start(entry, Some(file.clone()), Memory::Shared(buffer.clone())) }
+        let buffer = buffer.clone();
+        async move {
+            let turn = match turns {
+                Some(turns) => Some(turns.charge(size).await),
+                None => None,
+            };
+            // SAFETY: the entry refers to a part of the buffer, and no two of them overlap. The operations keep the
+            // buffer, and nobody looks at its bytes before the last of them is done.
+            let done = unsafe { Operation::start(entry, Some(file.clone()), Memory::Shared(buffer)) }.await;
+            drop(turn);
+            done
+        }
     });
-    let parts: Vec<Operation> = parts.collect();
+    let parts: Vec<_> = parts.collect();
     let mut read = 0;
     for (nth, result) in join_all(parts).await.into_iter().enumerate() {
         let got = checked(result)?;
