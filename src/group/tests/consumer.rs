@@ -352,3 +352,19 @@ fn a_member_that_changes_its_instance_leaves_the_old_one_to_others() {
     let told = stage.act("beat b as=i epoch=0");
     assert!(told.iter().any(|line| line.starts_with("b: epoch=")), "{told:?}");
 }
+
+#[test]
+fn a_commit_at_an_epoch_the_member_has_not_reached_is_stale() {
+    play(
+        "
+        > beat a
+        a: epoch=2 has t:0+1+2
+        > commit a gen=3
+        a: commit STALE_MEMBER_EPOCH
+        > commit a gen=-1
+        a: commit STALE_MEMBER_EPOCH
+        > commit a gen=2
+        a: commit NONE
+        ",
+    );
+}

@@ -1,5 +1,7 @@
 use super::play;
-use super::stage::play_with;
+use super::simulation::{Dice, seeds};
+use super::stage::{Stage, play_with};
+use std::collections::BTreeMap;
 
 #[test]
 fn offsets_without_a_group_make_one_and_come_back_after_a_restart() {
@@ -203,4 +205,57 @@ fn offsets_go_with_their_topic() {
         fetched: NONE u-0@1
         ",
     );
+}
+
+/// How long an offset is kept at least: `offsets.retention.minutes` of the stage.
+const KEPT_MS: u64 = 60_000;
+
+/// What a fetch tells, by topic and partition.
+fn fetched(stage: &mut Stage) -> BTreeMap<String, i64> {
+    let told = stage.act("fetch").pop().unwrap_or_default();
+    let offsets = told.split(' ').filter_map(|word| word.split_once('@'));
+    offsets.map(|(at, offset)| (at.to_owned(), offset.parse().unwrap())).collect()
+}
+
+#[test]
+fn offsets_are_those_committed_last_and_none_that_were_deleted() {
+    for seed in 0..seeds() {
+        let (mut dice, mut stage) = (Dice(seed), Stage::new(""));
+        // Offset and time of each that is to be there, at least as long as it is kept.
+        let mut committed: BTreeMap<String, (i64, u64)> = BTreeMap::new();
+        for offset in 0..80 {
+            let (topic, partition) = (["t", "u"][dice.below(2) as usize], dice.below(3));
+            let key = format!("{topic}-{partition}");
+            match dice.below(12) {
+                0..=5 => {
+                    stage.act(&format!("commit admin topic={topic} p={partition} offset={offset}"));
+                    committed.insert(key, (offset, stage.now_ms()));
+                }
+                6 => {
+                    stage.act(&format!("forget topic={topic} p={partition}"));
+                    committed.remove(&key);
+                }
+                7 if dice.below(4) == 0 => {
+                    stage.act("delete");
+                    committed.clear();
+                }
+                8 if dice.below(4) == 0 => {
+                    stage.act(&format!("drop {topic}"));
+                    committed.retain(|key, _| !key.starts_with(topic));
+                }
+                9 => drop(stage.act(&format!("wait {}", dice.below(40_000)))),
+                10 => drop(stage.act("restart")),
+                _ => {}
+            }
+            let found = fetched(&mut stage);
+            let is_due = |(_, at): &&(i64, u64)| stage.now_ms() - at < KEPT_MS;
+            let due = committed.iter().filter(|(_, kept)| is_due(kept));
+            let lost: Vec<_> = due.filter(|(key, kept)| found.get(*key) != Some(&kept.0)).collect();
+            assert!(lost.is_empty(), "seed {seed}: {lost:?} are not in {found:?}");
+            let is_known = |(key, offset): (&String, &i64)| committed.get(key).is_some_and(|kept| kept.0 == *offset);
+            assert!(found.iter().all(is_known), "seed {seed}: {found:?} instead of {committed:?}");
+            // What has expired stays away.
+            committed.retain(|key, _| found.contains_key(key));
+        }
+    }
 }
