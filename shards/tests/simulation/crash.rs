@@ -44,7 +44,7 @@ fn what_was_acknowledged_survives_a_power_cut_when_synced() {
 #[test]
 fn power_cuts_come_at_forty_steps_of_the_write_path_and_more() {
     let mut steps = BTreeSet::new();
-    for seed in 1_000..1_400 {
+    for seed in 1_000..2_000 {
         let disk = Disk::new(seed);
         disk.tell_cut_places();
         let places = run_on(disk, seed, Durability::Synced, Crash::PowerCut);
