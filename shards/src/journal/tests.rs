@@ -305,6 +305,26 @@ fn journals_of_a_clean_directory_are_discarded() {
 }
 
 #[test]
+fn journals_that_were_removed_do_not_come_back() {
+    for seed in 0..20 {
+        test(seed, |disk, dir| async move {
+            let journal = journal(&dir).await;
+            let source = Numbers::new(0);
+            source.append(&journal, 3);
+            quiet().await;
+            if seed % 2 == 0 {
+                journal.release(source.partition(), Offset(3));
+                journal.close().await.unwrap();
+            } else {
+                Arc::new(Leftovers::find(&dir).await.unwrap()).remove(&dir).await.unwrap();
+            }
+            disk.power_cut();
+            assert!(Directory::memory(&disk).list().await.unwrap().is_empty());
+        });
+    }
+}
+
+#[test]
 fn only_what_a_log_still_needs_outlives_the_removal() {
     test(11, |_, dir| async move {
         let incarnation = names::incarnation(7, 9);

@@ -43,6 +43,10 @@ pub(super) const READ_AHEAD_BYTES_DEFAULT: usize = 4 << 20;
 pub(super) const READS_IN_FLIGHT_MAX: usize = 4 << 20;
 pub(super) const READS_IN_FLIGHT_MIN: usize = 64 << 10;
 
+/// In so many parts at a time, none of them smaller.
+pub(super) const READ_PARTS: usize = 4;
+pub(super) const READ_PART_MIN: usize = 64 << 10;
+
 /// What it grows by with each write that is not slow.
 pub(super) const READS_IN_FLIGHT_STEP: usize = 4 << 10;
 

@@ -3,7 +3,7 @@
 use super::error::{Doing, StorageError};
 use super::heat::Heat;
 use super::index_file;
-use super::limits::{AT_HAND_BYTES_MAX, HINTS};
+use super::limits::{AT_HAND_BYTES_MAX, HINTS, READ_PART_MIN, READ_PARTS};
 use super::names;
 use super::time_index::{TIME_ENTRY, TimeEntry};
 use crate::budget::Budget;
@@ -104,7 +104,9 @@ impl SegmentFile {
         let file = self.reader().await?;
         let again = self.heat.borrow_mut().touch(runtime::now(), position, len);
         if !again {
-            return file.read_in_turn(position, len, turns).await;
+            // Some at a time, so that one ends while another is under way; few bytes mean that somebody else waits.
+            let part = (turns.limit() / READ_PARTS).next_power_of_two().max(READ_PART_MIN);
+            return file.read_in_turn(position, len, part, async |size| turns.charge(size).await).await;
         }
         let _turn = turns.charge(len).await;
         file.read_and_keep(position, len).await

@@ -2,7 +2,6 @@
 
 use super::shortage::harmless;
 use super::{AlignedBuffer, direct, memory};
-use crate::budget::Budget;
 use bytes::Bytes;
 use std::io;
 use std::rc::Rc;
@@ -65,12 +64,19 @@ impl File {
         }
     }
 
-    /// As [`File::read_at`], each part when there is room for it in a budget of bytes that the disk is asked for.
-    pub async fn read_in_turn(&self, pos: u64, len: usize, turns: &Budget) -> io::Result<Bytes> {
+    /// As [`File::read_at`], in parts of about `part` bytes (not 0), each when it has its `turn`, which is dropped when it
+    /// is read.
+    pub async fn read_in_turn<T>(
+        &self,
+        pos: u64,
+        len: usize,
+        part: usize,
+        turn: impl AsyncFn(usize) -> T,
+    ) -> io::Result<Bytes> {
         match &self.0 {
-            Inner::Direct(file) => file.read_in_turn(pos, len, turns).await.map_err(harmless),
+            Inner::Direct(file) => file.read_in_turn(pos, len, part, turn).await.map_err(harmless),
             Inner::Memory(file) => {
-                let _turn = turns.charge(len).await;
+                let _turn = turn(len).await;
                 file.read_at(pos, len).await
             }
         }

@@ -48,7 +48,7 @@ pub async fn compact(log: &RefCell<Log>, map_bytes: usize) -> Result<Cleaned, Cl
 }
 
 /// Offset, key and value of every record, with what is in memory only as far as `from_disk` allows.
-async fn all(log: &RefCell<Log>) -> Vec<(i64, Sample)> {
+pub async fn all(log: &RefCell<Log>) -> Vec<(i64, Sample)> {
     let start = log.borrow().start_offset().0;
     let text = |bytes: bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
     let mut found = Vec::new();

@@ -205,7 +205,7 @@ fn data_batches(batches: &[Batch]) -> impl Iterator<Item = (ProducerId, Offset)>
 }
 
 /// True when the power did not go meanwhile.
-async fn compact_until_cut(log: &RefCell<Log>, map_bytes: usize) -> bool {
+pub async fn compact_until_cut(log: &RefCell<Log>, map_bytes: usize) -> bool {
     let high_watermark = log.borrow().written_offset();
     let Ok(Some(dirt)) = survey(log, high_watermark, runtime::wall_clock()).await else { return false };
     let pace = RefCell::new(Pace::new(f64::MAX));

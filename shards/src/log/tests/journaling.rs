@@ -146,6 +146,10 @@ fn an_entry_that_does_not_continue_the_log_is_left_out() {
         straddling[..8].copy_from_slice(&1i64.to_be_bytes());
         assert_eq!(restore(&log, &vec![(Offset(1), batch(&["x", "y"]).bytes.clone())]), [Restored::Taken { bytes: 0 }]);
         assert_eq!(restore(&log, &vec![(Offset(1), straddling.into())]), [Restored::Taken { bytes: 0 }]);
+        let mut overlapping = batch(&["x", "y"]).bytes.to_vec();
+        overlapping[..8].copy_from_slice(&1i64.to_be_bytes());
+        overlapping[12..16].copy_from_slice(&EPOCH.0.to_be_bytes());
+        assert_eq!(restore(&log, &vec![(Offset(1), overlapping.into())]), [Restored::Unfit]);
         assert_eq!(log.borrow().end_offset(), Offset(2));
     });
 }
@@ -268,5 +272,25 @@ fn a_search_by_time_sees_what_is_in_memory_only() {
             assert_eq!(find(Lookup::At(crate::types::Timestamp(NOW.0 + 102))).await, None);
             assert_eq!(find(Lookup::MaxTimestamp).await, Some(2));
         }
+    });
+}
+
+#[test]
+fn a_sync_that_began_before_a_truncation_covers_nothing_after_it() {
+    test(|mut fixture| async move {
+        synced(&mut fixture);
+        let log = fixture.open().await;
+        let mut entries = Entries::new();
+        journal(&log, &mut entries, 0, 5);
+        write_back(&log).await;
+        let point = log.borrow().sync_point();
+        secure(&log).await.unwrap();
+        let truncation = log.borrow_mut().begin_truncation(Offset(3), NOW);
+        let truncated = truncation.run().await;
+        log.borrow_mut().finish_truncation(truncated).unwrap();
+        journal(&log, &mut entries, 3, 5);
+        write_back(&log).await;
+        log.borrow_mut().finish_sync(point);
+        assert_eq!(frontiers(&log), [3, 5, 5, 5]);
     });
 }

@@ -1,15 +1,18 @@
 //! Power cuts at every operation of what changes a log's files: whatever is left of them, a start finds all that was
 //! promised, and no hole.
 
-use super::compacting::{compact, compacted, keyed, sample};
+use super::compacting::{all, compact, compacted, keyed, sample};
 use super::fixture::*;
+use super::histories::compact_until_cut;
 use super::journaling::{Entries, journal, restore, synced};
-use crate::log::{Log, LogConfig, Opening};
+use crate::log::{Durability, Log, LogConfig, Opening, retire, settle};
 use crate::record::{BatchBuilder, EndTransactionMarker};
+use crate::runtime::Directory;
 use crate::runtime::memory::Disk;
 use crate::runtime::simulation::simulate;
-use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
-use std::cell::RefCell;
+use crate::types::{Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const SEEDS: u64 = 12;
@@ -134,17 +137,105 @@ fn a_replacement_that_is_not_complete_stays_so_when_a_start_is_cut_short() {
     sweep(prepare, async |fixture, cut| open(fixture, 45, cut).await, check);
 }
 
+/// A record at 0 that was aborted, and the marker.
+async fn abort(log: &RefCell<Log>) {
+    let by_producer = BatchBuilder::new().producer(ProducerId(5), ProducerEpoch(0), Sequence(0)).transactional();
+    append(log, &keyed(by_producer, &[sample("a", "aborted")])).await;
+    let marker = EndTransactionMarker { committed: false, coordinator_epoch: 0 };
+    append(log, &marker.batch(ProducerId(5), ProducerEpoch(0), NOW)).await;
+    log.borrow_mut().advance_high_watermark(Offset(2));
+}
+
+#[test]
+fn a_compaction_that_is_cut_short_leaves_every_key_once_and_its_aborted_transactions() {
+    const KEYS: [&str; 10] = ["b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+    let recovery_point = Cell::new(0);
+    let prepare = async |fixture: &mut Fixture| {
+        compacted(fixture, 300);
+        synced(fixture);
+        let log = fixture.open().await;
+        abort(&log).await;
+        for key in KEYS {
+            for key in [key, "x", "x"] {
+                append(&log, &keyed(BatchBuilder::new(), &[sample(key, "v")])).await;
+            }
+        }
+        compact(&log, 1 << 20).await.unwrap();
+        append(&log, &keyed(BatchBuilder::new(), &[sample("y", "v"), sample("y", "v")])).await;
+        crate::log::close(&log).await.unwrap();
+        recovery_point.set(log.borrow().recovery_point().0);
+    };
+    let again = async |fixture: &Fixture, cut: &dyn Fn()| {
+        // What the first time has made small is put together.
+        let log = fixture.open().await;
+        cut();
+        compact_until_cut(&log, 1 << 20).await;
+    };
+    let check = async |fixture: &Fixture| {
+        let log = fixture.open_as(false, recovery_point.get()).await;
+        let found = all(&log).await;
+        assert!(found.is_sorted_by_key(|(offset, _)| *offset), "{found:?}");
+        let keys: BTreeSet<_> = found.iter().map(|(_, (key, _))| key.as_str()).collect();
+        assert!(KEYS.iter().chain(&["x", "y"]).all(|key| keys.contains(key)), "{keys:?}");
+        let plan = log.borrow().plan_aborted(Offset(0));
+        assert_eq!(plan.run(Offset(32)).await.unwrap().unwrap().len(), 1);
+    };
+    sweep(prepare, again, check);
+}
+
+#[test]
+fn segments_that_are_gone_do_not_come_back() {
+    for seed in 0..SEEDS {
+        test_seeded(seed, |mut fixture| async move {
+            let log = filled(&mut fixture, 50).await;
+            settle(&log).await.unwrap();
+            log.borrow_mut().advance_start(Offset(40));
+            let deletion = log.borrow_mut().begin_deletion(NOW).unwrap();
+            let deleted = deletion.run().await;
+            drop(log.borrow_mut().finish_deletion(deleted).unwrap());
+            let left = bases(&fixture).await;
+            fixture.disk.power_cut();
+            assert_eq!(bases(&fixture).await, left);
+        });
+    }
+}
+
+#[test]
+fn a_log_that_is_retired_does_not_come_back_under_its_name() {
+    for seed in 0..SEEDS {
+        test_seeded(seed, |mut fixture| async move {
+            filled(&mut fixture, 5).await;
+            let root = Directory::memory(&fixture.disk);
+            let retired = retire(&root, "t", PartitionIndex(0), 7).await.unwrap();
+            fixture.disk.power_cut();
+            let left = Directory::memory(&fixture.disk).list().await.unwrap();
+            assert!(left.iter().all(|entry| entry.name == retired), "{left:?}");
+        });
+    }
+}
+
+#[test]
+fn what_a_start_finds_outlasts_the_next_power_cut() {
+    for seed in 0..SEEDS {
+        test_seeded(seed, |mut fixture| async move {
+            fixture.config.segment_bytes = 700;
+            fixture.config.durability = Durability::Written;
+            append_values(&fixture.open().await, 0, 50).await;
+            fixture.disk.process_kill();
+            assert_eq!(read_all(&fixture.open_unclean().await).await, values(50));
+            fixture.disk.power_cut();
+            assert_eq!(read_all(&fixture.open_unclean().await).await, values(50));
+        });
+    }
+}
+
 #[test]
 fn a_replacement_keeps_its_aborted_transactions_when_a_start_is_cut_short() {
     let prepare = async |fixture: &mut Fixture| {
         compacted(fixture, 300);
         synced(fixture);
         let log = fixture.open().await;
-        let by_producer = BatchBuilder::new().producer(ProducerId(5), ProducerEpoch(0), Sequence(0)).transactional();
-        append(&log, &keyed(by_producer, &[sample("a", "aborted")])).await;
-        let marker = EndTransactionMarker { committed: false, coordinator_epoch: 0 };
-        append(&log, &marker.batch(ProducerId(5), ProducerEpoch(0), NOW)).await;
-        log.borrow_mut().advance_high_watermark(Offset(2));
+        abort(&log).await;
         for key in ["b", "c", "d", "e"] {
             append(&log, &keyed(BatchBuilder::new(), &[sample(key, "v")])).await;
         }
@@ -165,19 +256,19 @@ fn a_replacement_keeps_its_aborted_transactions_when_a_start_is_cut_short() {
     sweep(prepare, async |fixture, cut| open(fixture, 5, cut).await, check);
 }
 
-#[test]
-fn what_a_journal_keeps_continues_a_log_whose_segments_were_never_synced() {
+/// A log of so many records, whose file ends with a batch, exactly: what is lost of it later leaves no zeros. More are
+/// journaled and written back until the power goes.
+fn lose_what_was_written_back(records: usize) {
     let entries = RefCell::new(Entries::new());
     let prepare = async |fixture: &mut Fixture| {
-        // Its file ends with a batch, exactly: what is lost of it later leaves no zeros.
-        let log = filled(fixture, 5).await;
+        let log = filled(fixture, records).await;
         crate::log::close(&log).await.unwrap();
         entries.take();
     };
     let write_back = async |fixture: &Fixture, cut: &dyn Fn()| {
         let log = fixture.open().await;
         cut();
-        for at in (5..40).step_by(5) {
+        for at in (records..records + 35).step_by(5) {
             journal(&log, &mut entries.borrow_mut(), at, at + 5);
             loop {
                 let write = log.borrow_mut().begin_write_back();
@@ -193,7 +284,13 @@ fn what_a_journal_keeps_continues_a_log_whose_segments_were_never_synced() {
         let log = fixture.open_unclean().await;
         restore(&log, &entries.borrow());
         crate::log::write_back(&log).await.unwrap();
-        assert_eq!(read_all(&log).await, values(5 + entries.borrow().len()));
+        assert_eq!(read_all(&log).await, values(records + entries.borrow().len()));
     };
     sweep(prepare, write_back, check);
+}
+
+#[test]
+fn what_a_journal_keeps_continues_a_log_whose_segments_were_never_synced() {
+    // The last segment has room for more, or has none.
+    (5..11).for_each(lose_what_was_written_back);
 }

@@ -2,7 +2,6 @@
 
 use super::cached::Cached;
 use super::explain;
-use crate::budget::Budget;
 use crate::runtime::blocks::Blocks;
 use crate::runtime::executor::blocking;
 use crate::runtime::{AlignedBuffer, ring};
@@ -30,10 +29,6 @@ pub(in crate::runtime) struct File {
 
 /// Longest single read; a longer one is several at the same time. Very large direct reads have hung in the kernel.
 const READ_PART_MAX: usize = 1 << 20;
-
-/// In reads in turn parts are this large at least, and so many at the same time.
-const READ_PART_MIN: usize = 64 << 10;
-const READS_AT_ONCE: usize = 4;
 
 impl File {
     pub(super) fn new(descriptor: OwnedFd, path: PathBuf, alignment: usize) -> io::Result<Self> {
@@ -65,22 +60,23 @@ impl File {
     }
 
     pub(in crate::runtime) async fn read_at(&self, pos: u64, len: usize) -> io::Result<Bytes> {
-        self.read_in_parts(pos, len, READ_PART_MAX, None).await
+        self.read_in_turn(pos, len, READ_PART_MAX, async |_| ()).await
     }
 
-    pub(in crate::runtime) async fn read_in_turn(&self, pos: u64, len: usize, turns: &Budget) -> io::Result<Bytes> {
-        // Some at a time, so that one ends while another is under way; few bytes mean that somebody else waits.
-        let part = (turns.limit() / READS_AT_ONCE).next_power_of_two().clamp(READ_PART_MIN, READ_PART_MAX);
-        self.read_in_parts(pos, len, part, Some(turns)).await
-    }
-
-    async fn read_in_parts(&self, pos: u64, len: usize, part: usize, turns: Option<&Budget>) -> io::Result<Bytes> {
+    pub(in crate::runtime) async fn read_in_turn<T>(
+        &self,
+        pos: u64,
+        len: usize,
+        part: usize,
+        turn: impl AsyncFn(usize) -> T,
+    ) -> io::Result<Bytes> {
         if len == 0 {
             return Ok(Bytes::new());
         }
         let skip = (pos % self.alignment as u64) as usize;
         let (first, size) = (pos - skip as u64, (skip + len).next_multiple_of(self.alignment));
-        let read = ring::read(&self.descriptor, first, size, part, turns).await;
+        let part = part.next_multiple_of(self.alignment).min(READ_PART_MAX);
+        let read = ring::read(&self.descriptor, first, size, part, turn).await;
         let read = read.map_err(|error| self.fault("cannot read", error))?;
         let end = read.len().min(skip + len);
         Ok(read.slice(skip.min(end)..end))

@@ -1,11 +1,12 @@
-use crate::budget::Budget;
 use crate::runtime;
 use crate::runtime::executors::tests::{TempDir, on_executor};
+use crate::runtime::sync::oneshot;
 use crate::runtime::{AlignedBuffer, Directory, File, OpenMode};
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{join, join_all};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::pin::pin;
 
 const WRITE: OpenMode = OpenMode::Write { create: true, synced: false };
 const SYNCED: OpenMode = OpenMode::Write { create: true, synced: true };
@@ -57,27 +58,41 @@ fn an_unaligned_end_is_read_to_the_byte() {
     });
 }
 
+/// Counts itself when it ends.
+struct Turn<'a>(&'a Cell<usize>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.update(|ended| ended + 1);
+    }
+}
+
 #[test]
-fn a_read_in_turn_asks_for_no_more_at_a_time_than_the_budget_has() {
+fn a_read_in_turn_asks_for_a_part_only_when_it_has_its_turn() {
     in_log_dir(|dir| async move {
         let file = dir.open_file("f", WRITE).await.unwrap();
         let len = 1 << 20;
         file.write_at(counted(&file, len), 0).await.unwrap();
-        let turns = Budget::new(128 << 10);
-        let other = turns.charge(64 << 10).await;
-        let read = pin!(file.read_in_turn(10, len - 10, &turns));
-        let Either::Left((read, _)) = select(read, pin!(watch(&turns))).await else { panic!("watched for ever") };
+        let (waiting, ended) = (RefCell::new(VecDeque::new()), Cell::new(0));
+        let turn = async |size| {
+            assert_eq!(size, 128 << 10);
+            let (sender, receiver) = oneshot();
+            waiting.borrow_mut().push_back(sender);
+            receiver.await.unwrap();
+            Turn(&ended)
+        };
+        let give_turns = async {
+            for given in 0..8 {
+                while ended.get() < given || waiting.borrow().is_empty() {
+                    runtime::yield_now().await;
+                }
+                assert_eq!(waiting.borrow().len() + given, 8, "all others wait");
+                waiting.borrow_mut().pop_front().unwrap().send(());
+            }
+        };
+        let (read, ()) = join(file.read_in_turn(10, len - 10, 128 << 10, turn), give_turns).await;
         assert!(read.unwrap().iter().enumerate().all(|(at, byte)| *byte == byte_at(10 + at)));
-        drop(other);
-        assert_eq!(turns.held(), 0);
     });
-}
-
-async fn watch(turns: &Budget) {
-    loop {
-        assert!(turns.held() <= turns.limit());
-        runtime::yield_now().await;
-    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub struct Disk(Rc<RefCell<State>>);
 
 /// What a fault can be planted in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Operation {
     Read,
     Write,
@@ -28,9 +28,10 @@ pub enum Operation {
 /// A step of the engine that the power did not outlast.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct CutPlace {
-    /// The operation and the line that asked for it.
+    pub operation: Operation,
+    /// The operation, and the lines that did it and asked for it.
     pub step: String,
-    /// Logs were being opened: nothing was written for anybody yet.
+    /// A log was being opened, or nothing of the engine was at it: nothing was written for anybody.
     pub is_opening: bool,
 }
 
@@ -168,12 +169,17 @@ impl Disk {
 impl CutPlace {
     fn here(operation: Operation) -> Self {
         let trace = Backtrace::force_capture().to_string();
-        let lines = trace.lines().filter_map(|line| line.trim().strip_prefix("at "));
+        let lines: Vec<_> = trace.lines().filter_map(|line| line.trim().strip_prefix("at ")).collect();
         let is_of_engine =
             |line: &&str| ["/log/", "/journal/", "/shard/", "/partition/"].iter().any(|room| line.contains(room));
-        let asking = lines.into_iter().find(is_of_engine).unwrap_or("an unknown place");
-        let is_opening = ["open_log", "leftovers", "Leftovers"].iter().any(|opening| trace.contains(opening));
-        Self { step: format!("{operation:?} asked for at {asking}"), is_opening }
+        let engine = lines.iter().position(is_of_engine);
+        let asking = engine.map_or("no place of the engine", |at| lines[at]);
+        // Where one call of the engine is several operations, they are told apart.
+        let within = &lines[..engine.unwrap_or(lines.len())];
+        let doing = within.iter().rfind(|line| line.contains("/memory/")).unwrap_or(&"no place of the disk");
+        let openings = ["open_log", "eftovers", "loader.rs", "restore.rs", "partition_metadata.rs"];
+        let is_opening = engine.is_none() || openings.iter().any(|opening| trace.contains(opening));
+        Self { operation, step: format!("{operation:?} at {doing}, asked for at {asking}"), is_opening }
     }
 }
 

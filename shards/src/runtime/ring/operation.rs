@@ -3,7 +3,6 @@
 
 use super::executor::current;
 use super::submission::{Keep, Key, Memory};
-use crate::budget::Budget;
 use crate::runtime::AlignedBuffer;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -38,13 +37,13 @@ pub(in crate::runtime) async fn write(file: &Arc<OwnedFd>, buffer: AlignedBuffer
 }
 
 /// Reads `len` bytes from `pos` on, both aligned as the file wants it, in parts of `part` bytes at the same time, each
-/// when there is room for it in `turns`. Fewer only at the end of the file.
-pub(in crate::runtime) async fn read(
+/// when it has its `turn`, which it keeps until it is done. Fewer only at the end of the file.
+pub(in crate::runtime) async fn read<T>(
     file: &Arc<OwnedFd>,
     pos: u64,
     len: usize,
     part: usize,
-    turns: Option<&Budget>,
+    turn: impl AsyncFn(usize) -> T,
 ) -> io::Result<Bytes> {
     let mut buffer = AlignedBuffer::recycled(len);
     let memory = buffer.as_mut_ptr();
@@ -54,12 +53,9 @@ pub(in crate::runtime) async fn read(
         // SAFETY: the part begins within the buffer.
         let room = unsafe { memory.add(at) };
         let entry = opcode::Read::new(types::Fd(file.as_raw_fd()), room, size as u32).offset(pos).build();
-        let buffer = buffer.clone();
+        let (buffer, turn) = (buffer.clone(), &turn);
         async move {
-            let turn = match turns {
-                Some(turns) => Some(turns.charge(size).await),
-                None => None,
-            };
+            let turn = turn(size).await;
             // SAFETY: the entry refers to a part of the buffer, and no two of them overlap. The operations keep the
             // buffer, and nobody looks at its bytes before the last of them is done.
             let done = unsafe { Operation::start(entry, Some(file.clone()), Memory::Shared(buffer)) }.await;
