@@ -24,9 +24,11 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 /// Requests served before other tasks of the shard have their turn.
-const REQUESTS_PER_TURN: u64 = 64;
+const REQUESTS_PER_TURN: usize = 64;
 /// Deadlines that act before other tasks have their turn.
 const EXPIRIES_PER_TURN: usize = 64;
+/// Or so long: one of them may have very much to do.
+const TURN_MAX: Duration = Duration::from_millis(2);
 /// Pause before a partition is read again whose append or read has failed.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 /// What the clock sleeps until while it does not sleep: no deadline is earlier, so none rings for it.
@@ -262,11 +264,16 @@ impl<M: Machine> House<M> {
 
     /// Requests in, turns out; ends with the shard.
     async fn serve(self: Rc<Self>) {
-        for turn in 1_u64.. {
+        let (mut served, mut spent) = (0, Duration::ZERO);
+        loop {
             let (envelope, Asking { partition, request }) = self.port.receive().await;
+            let began = now();
             self.accept(envelope, partition, request);
-            if turn % REQUESTS_PER_TURN == 0 {
+            served += 1;
+            spent += now() - began;
+            if served >= REQUESTS_PER_TURN || spent >= TURN_MAX {
                 yield_now().await;
+                (served, spent) = (0, Duration::ZERO);
             }
         }
     }
@@ -368,8 +375,7 @@ impl<M: Machine> House<M> {
     /// Lets passed deadlines act; ends with the shard.
     async fn keep_time(self: Rc<Self>) {
         loop {
-            let acted = self.expire();
-            if acted == EXPIRIES_PER_TURN {
+            if self.expire() {
                 yield_now().await;
                 continue;
             }
@@ -391,17 +397,18 @@ impl<M: Machine> House<M> {
         deadlines.min().unwrap_or(Instant::NEVER)
     }
 
-    /// How many deadlines acted.
-    fn expire(self: &Rc<Self>) -> usize {
+    /// Deadlines act; whether some may be left for another turn.
+    fn expire(self: &Rc<Self>) -> bool {
         let rooms: Vec<_> = self.rooms.borrow().values().cloned().collect();
-        let mut acted = 0;
+        let (until, mut acted) = (now() + TURN_MAX, 0);
+        let is_over = |acted| acted >= EXPIRIES_PER_TURN || now() >= until;
         for room in rooms {
-            while acted < EXPIRIES_PER_TURN && room.expire(self.moment()) {
+            while !is_over(acted) && room.expire(self.moment()) {
                 acted += 1;
             }
             self.turned(&room);
         }
-        acted
+        is_over(acted)
     }
 
     /// A state ends: whoever waits for it is answered.

@@ -98,6 +98,8 @@ pub struct ConsumerGroup {
     /// Who has a partition, or has yet to give it back.
     owners: BTreeMap<(Uuid, i32), Str>,
     regexes: BTreeMap<Str, Resolved>,
+    /// How many members name a topic.
+    subscribers: BTreeMap<Str, usize>,
     /// The metadata that the hash was last compared with; none right after loading.
     seen_metadata: Option<u64>,
     /// The group epoch whose target no record can hold.
@@ -119,6 +121,7 @@ impl ConsumerGroup {
             target: BTreeMap::new(),
             owners: BTreeMap::new(),
             regexes: BTreeMap::new(),
+            subscribers: BTreeMap::new(),
             seen_metadata: None,
             unfit_epoch: None,
         }

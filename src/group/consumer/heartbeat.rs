@@ -19,7 +19,7 @@ use odradek_protocol::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, consumer_group_heartbeat_request as request,
 };
 use odradek_protocol::primitives::Str;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What lets records be larger.
@@ -273,8 +273,7 @@ impl GroupMachine {
         if !subscribed && member.is_reconciled_to(group.assignment_epoch) {
             return member;
         }
-        let topics = group.topics_of(&member).filter_map(|name| self.scene().image.topics().by_name(name));
-        let topics: BTreeSet<Uuid> = topics.map(|topic| topic.id.0).collect();
+        let topics = group.topic_ids_of(&member, &self.scene().image);
         let mut target = group.target_or_nothing(id);
         target.retain(|topic, _| topics.contains(topic));
         let is_free = |topic: Uuid, index: i32| !group.owners.contains_key(&(topic, index));

@@ -28,6 +28,15 @@ impl ConsumerGroup {
         self.check_valid_epochs();
         let is_member = |id: &Str| self.members.contains_key(id);
         assert!(self.static_members.values().all(is_member), "static members are members");
+        let mut subscribers = BTreeMap::new();
+        self.members
+            .values()
+            .flat_map(|member| &member.topics)
+            .for_each(|name| *subscribers.entry(name).or_default() += 1);
+        assert!(
+            subscribers.into_iter().eq(self.subscribers.iter().map(|(name, count)| (name, *count))),
+            "all are counted"
+        );
         assert!(self.target.keys().all(is_member), "LegalTargetAssignment: only members are to have something");
     }
 
@@ -76,13 +85,15 @@ impl ConsumerGroup {
     fn check_legal_target_assignment(&self, image: &Image) {
         let mut given = BTreeSet::new();
         for (id, target) in &self.target {
-            let subscribed = self.topic_ids_of(&self.members[id], image);
+            let named = self.named_by(&self.members[id]).filter_map(|name| image.topics().by_name(name));
+            let subscribed: BTreeSet<Uuid> = named.map(|topic| topic.id.0).collect();
             for partition in each(target) {
                 assert!(subscribed.contains(&partition.0), "LegalTargetAssignment: {id} does not want {partition:?}");
                 assert!(given.insert(partition), "LegalTargetAssignment: {partition:?} is for {id} and another");
             }
         }
-        let topics = self.subscribed_topics().into_iter().filter_map(|name| image.topics().by_name(name));
+        let named = self.members.values().flat_map(|member| self.named_by(member));
+        let topics = named.filter_map(|name| image.topics().by_name(name));
         let of_topic = |topic: &TopicImage| {
             let id = topic.id.0;
             topic.partitions().map(move |(index, _)| (id, index.0)).collect::<Vec<_>>()
@@ -91,9 +102,10 @@ impl ConsumerGroup {
         assert_eq!(given, wanted, "LegalTargetAssignment: all that is wanted is given, and nothing else");
     }
 
-    fn topic_ids_of(&self, member: &Member, image: &Image) -> BTreeSet<Uuid> {
-        let known = self.topics_of(member).filter_map(|name| image.topics().by_name(name));
-        known.map(|topic| topic.id.0).collect()
+    /// Names of one member, those its expression matches included.
+    fn named_by<'a>(&'a self, member: &'a Member) -> impl Iterator<Item = &'a Str> {
+        let matched = member.expression().and_then(|expression| self.regexes.get(expression));
+        member.topics.iter().chain(matched.into_iter().flat_map(|resolved| &resolved.topics))
     }
 
     /// Counted and, the second, reckoned anew.

@@ -99,7 +99,8 @@ impl Member {
     pub fn bytes(&self) -> usize {
         let options = [&self.instance, &self.rack, &self.assignor, &self.regex];
         let texts = options.into_iter().flatten().chain([&self.id, &self.client.id, &self.client.host]);
-        let topics: usize = self.topics.iter().map(|name| ENTRY_BYTES + name.len()).sum();
+        // Each is counted in the group too.
+        let topics: usize = self.topics.iter().map(|name| 2 * ENTRY_BYTES + name.len()).sum();
         let held = self.assigned.iter().chain(&self.revoking);
         let held: usize = held.map(|(_, partitions)| ENTRY_BYTES + partitions.len() * PARTITION_BYTES).sum();
         let classic = self.classic.as_ref().map_or(0, ClassicMember::bytes);

@@ -65,17 +65,21 @@ impl ConsumerGroup {
         member.client = Client { id: value.client_id.detached(), host: value.client_host.detached() };
         member.rebalance_timeout_ms = value.rebalance_timeout_ms;
         member.assignor = value.server_assignor.as_ref().map(Str::detached);
-        member.topics = value.subscribed_topic_names.iter().map(Str::detached).collect();
+        let named = value.subscribed_topic_names.iter().map(Str::detached).collect();
+        let before = std::mem::replace(&mut member.topics, named);
         member.regex = value.subscribed_topic_regex.as_ref().map(Str::detached);
         member.classic = value.classic_member_metadata.as_ref().and_then(ClassicMember::from_record);
         if let Some(instance) = &member.instance {
             self.static_members.insert(instance.clone(), member.id.clone());
         }
+        let named = member.topics.clone();
+        self.count_subscribers(&before, &named);
     }
 
     fn remove_member(&mut self, id: &Str) {
         self.disown(id);
         let Some(member) = self.members.remove(id) else { return };
+        self.count_subscribers(&member.topics, []);
         if let Some(instance) = member.instance.filter(|instance| self.static_members.get(instance) == Some(id)) {
             self.static_members.remove(&instance);
         }

@@ -1,33 +1,64 @@
 //! What a group subscribes to, and a fingerprint of those topics: when it changes, the group has to be assigned anew.
 
-use super::{ConsumerGroup, Member};
+use super::{ConsumerGroup, Member, Resolved};
 use crate::group::assignor::Topic;
 use crate::metadata::Image;
 use crate::metadata::topics::TopicImage;
 use odradek_protocol::primitives::Str;
 use odradek_shards::types::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 impl ConsumerGroup {
-    /// Names of one member, those its expression matches included.
-    pub(super) fn topics_of<'a>(&'a self, member: &'a Member) -> impl Iterator<Item = &'a Str> {
+    /// Topics that exist of those that one member subscribes to.
+    pub(super) fn topic_ids_of(&self, member: &Member, image: &Image) -> BTreeSet<Uuid> {
+        let named = existing(&member.topics, |name| member.topics.contains(name), image);
         let matched = member.expression().and_then(|expression| self.regexes.get(expression));
-        member.topics.iter().chain(matched.into_iter().flat_map(|resolved| &resolved.topics))
+        let matched = matched.into_iter().flat_map(|resolved| &resolved.topics);
+        let matched = matched.filter_map(|name| image.topics().by_name(name));
+        named.into_iter().chain(matched).map(|topic| topic.id.0).collect()
     }
 
-    pub fn subscribed_topics(&self) -> BTreeSet<&Str> {
-        self.members.values().flat_map(|member| self.topics_of(member)).collect()
+    /// Topics that exist of those that anybody subscribes to, by name: members may name any number that do not.
+    pub fn subscribed<'a>(&self, image: &'a Image) -> BTreeMap<&'a str, &'a TopicImage> {
+        let named = existing(self.subscribers.keys(), |name| self.subscribers.contains_key(name), image);
+        let matched = self.matched().flat_map(|resolved| &resolved.topics);
+        let matched = matched.filter_map(|name| image.topics().by_name(name));
+        named.into_iter().chain(matched).map(|topic| (topic.name.as_str(), topic)).collect()
     }
 
     pub fn is_subscribed_to(&self, topic: &str) -> bool {
-        self.members.values().any(|member| self.topics_of(member).any(|name| name.as_str() == topic))
+        self.subscribers.contains_key(topic) || self.matched().any(|resolved| resolved.topics.contains(topic))
+    }
+
+    /// What the expressions of members have matched.
+    fn matched(&self) -> impl Iterator<Item = &Resolved> {
+        let used: BTreeSet<&Str> = self.members.values().filter_map(Member::expression).collect();
+        used.into_iter().filter_map(|expression| self.regexes.get(expression))
+    }
+
+    /// A member names `after` instead of `before`.
+    pub(super) fn count_subscribers<'a>(
+        &mut self,
+        before: impl IntoIterator<Item = &'a Str>,
+        after: impl IntoIterator<Item = &'a Str>,
+    ) {
+        for name in after {
+            *self.subscribers.entry(name.clone()).or_default() += 1;
+        }
+        for name in before {
+            let count = self.subscribers.get_mut(name).expect("who names a topic is counted");
+            *count -= 1;
+            if *count == 0 {
+                self.subscribers.remove(name);
+            }
+        }
     }
 
     /// 0 when none of its topics exists.
     pub(super) fn hash_metadata(&self, image: &Image) -> i64 {
-        let topics = self.subscribed_topics().into_iter().filter_map(|name| image.topics().by_name(name));
         let mut hash = None;
-        for topic in topics {
+        for topic in self.subscribed(image).into_values() {
             let hash = hash.get_or_insert(Fingerprint::default());
             hash.add(topic.name.as_bytes());
             hash.add(topic.id.0.as_bytes());
@@ -39,6 +70,20 @@ impl ConsumerGroup {
             }
         }
         hash.map_or(0, |hash| hash.0 as i64)
+    }
+}
+
+/// Those that exist, by way of the names or of the topics, whichever are fewer.
+fn existing<'a, 'n>(
+    names: impl IntoIterator<Item = &'n Str, IntoIter: ExactSizeIterator>,
+    is_named: impl Fn(&str) -> bool,
+    image: &'a Image,
+) -> Vec<&'a TopicImage> {
+    let names = names.into_iter();
+    if names.len() > image.topics().len() {
+        image.topics().iter().filter(|topic| is_named(&topic.name)).collect()
+    } else {
+        names.filter_map(|name| image.topics().by_name(name)).collect()
     }
 }
 

@@ -41,17 +41,12 @@ impl ConsumerGroup {
     }
 
     fn problem(&self, image: &Image) -> Problem {
-        let names = self.subscribed_topics();
-        let known = names.into_iter().filter_map(|name| image.topics().by_name(name));
+        let known = self.subscribed(image).into_values();
         let topics = known.map(|topic| (topic.id.0, super::subscription::describe(image, topic))).collect();
         let candidate = |member: &Member| Candidate {
             instance: member.instance.clone(),
             rack: member.rack.clone(),
-            topics: self
-                .topics_of(member)
-                .filter_map(|name| image.topics().by_name(name))
-                .map(|topic| topic.id.0)
-                .collect(),
+            topics: self.topic_ids_of(member, image),
             target: self.target.get(&member.id).cloned().unwrap_or_default(),
         };
         let members = self.members.values().map(|member| (member.id.clone(), candidate(member))).collect();
@@ -60,9 +55,7 @@ impl ConsumerGroup {
 
     /// The log lost the end of a turn: members went, and the epoch that would have shared out what they had did not come.
     pub(super) fn was_torn(&self, image: &Image) -> bool {
-        let names = self.subscribed_topics();
-        let topics = names.into_iter().filter_map(|name| image.topics().by_name(name));
-        let wanted: usize = topics.map(TopicImage::partition_count).sum();
+        let wanted: usize = self.subscribed(image).into_values().map(TopicImage::partition_count).sum();
         let given: usize = self.target.values().flat_map(Partitions::values).map(BTreeSet::len).sum();
         self.epoch == self.assignment_epoch && given < wanted
     }

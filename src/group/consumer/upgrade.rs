@@ -68,6 +68,7 @@ impl ConsumerGroup {
             ..Member::new(member.id.clone())
         };
         let id = upgraded.id.clone();
+        self.count_subscribers([], &upgraded.topics);
         self.members.insert(id.clone(), upgraded);
         self.weight.change(0, self.bytes_of(&id));
     }

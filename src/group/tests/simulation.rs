@@ -69,7 +69,7 @@ impl World {
                 let subscriptions = [
                     "topics=t regex=",
                     "topics=u regex=",
-                    "topics=t,u regex=",
+                    "topics=t,u,v,w,x regex=",
                     "topics= regex=t|u",
                     "topics=t regex=u",
                 ];

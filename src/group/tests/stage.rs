@@ -306,8 +306,7 @@ impl Stage {
     /// Partitions that the members of the consumer group subscribe to.
     pub fn partitions_wanted(&self) -> usize {
         let Some(Group::Consumer(group)) = self.runtime.machine().groups.get(GROUP) else { return 0 };
-        let names = group.subscribed_topics();
-        let topics = names.into_iter().filter_map(|name| self.scene.image.topics().by_name(name));
+        let topics = group.subscribed(&self.scene.image).into_values();
         topics.map(crate::metadata::topics::TopicImage::partition_count).sum()
     }
 
