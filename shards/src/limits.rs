@@ -139,8 +139,8 @@ pub const QUARANTINE_MAX: Duration = Duration::from_hours(1);
 /// How often Kafka looks for segments whose time has come, unless configured.
 pub const RETENTION_CHECK_DEFAULT: Duration = Duration::from_mins(5);
 
-/// The first look after a start comes no later.
-pub const RETENTION_FIRST_CHECK: Duration = Duration::from_secs(30);
+/// And how long after a start first.
+pub const RETENTION_FIRST_CHECK_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Lets requests pass between two partitions that lose segments.
 pub const RETENTION_PAUSE: Duration = Duration::from_millis(10);

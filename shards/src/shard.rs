@@ -73,6 +73,8 @@ pub struct Settings {
     pub request_bytes_max: usize,
     /// How often segments whose time has come are looked for.
     pub retention_check: Duration,
+    /// And how long after the start first.
+    pub retention_first_check: Duration,
     pub cleaner: CleanerSettings,
     pub scrub: ScrubSettings,
     /// Bytes per second that partitions on their way to another log directory may read.
@@ -107,6 +109,7 @@ impl Settings {
             tail_bytes_max: limits::TAIL_BYTES_MAX_DEFAULT,
             request_bytes_max: limits::REQUEST_BYTES_MAX_DEFAULT,
             retention_check: limits::RETENTION_CHECK_DEFAULT,
+            retention_first_check: limits::RETENTION_FIRST_CHECK_DEFAULT,
             cleaner: CleanerSettings::default(),
             scrub: ScrubSettings::default(),
             move_rate: f64::MAX,

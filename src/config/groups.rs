@@ -123,6 +123,7 @@ groups! {
     StorageConfig {
         num_recovery_threads_per_data_dir: usize,
         log_retention_check_interval_ms: i64,
+        log_initial_task_delay_ms: i64,
         log_flush_offset_checkpoint_interval_ms: i64,
         log_flush_start_offset_checkpoint_interval_ms: i64,
         replica_high_watermark_checkpoint_interval_ms: i64,

@@ -111,6 +111,7 @@ impl ShardRooms {
             cleaner: self.config.cleaner_settings(),
             scrub: self.config.scrub_settings(),
             retention_check: milliseconds(self.config.storage.log_retention_check_interval_ms),
+            retention_first_check: milliseconds(self.config.storage.log_initial_task_delay_ms),
             journal: journal::Settings::new(engine.odradek_journal_bytes),
             open_files_max: open_files_max(self.count),
             leftovers,

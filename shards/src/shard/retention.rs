@@ -1,15 +1,15 @@
 //! Lets old segments go: one task, asleep between two looks, one partition at a time.
 
 use super::Shard;
-use crate::limits::{RETENTION_FIRST_CHECK, RETENTION_PAUSE, RETENTION_YIELD};
+use crate::limits::{RETENTION_PAUSE, RETENTION_YIELD};
 use crate::partition::driver::Replica;
 use crate::runtime;
 use std::rc::Rc;
 
-/// Looks every `log.retention.check.interval.ms`, until the shard stops.
+/// Looks every `log.retention.check.interval.ms`, first `log.initial.task.delay.ms` after the start, until the shard stops.
 pub(super) async fn run(shard: Rc<Shard>) {
     let interval = shard.settings.retention_check;
-    runtime::sleep(interval.min(RETENTION_FIRST_CHECK)).await;
+    runtime::sleep(shard.settings.retention_first_check).await;
     while !shard.stopping.get() {
         shard.retain_all().await;
         runtime::sleep(interval).await;

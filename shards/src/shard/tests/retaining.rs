@@ -3,7 +3,8 @@ use crate::log::Durability;
 
 fn keeping(disk: &Disk) -> Rc<Shard> {
     let settings = Settings::new(ShardId(0), vec![Directory::memory(disk)]);
-    Shard::new(Settings { retention_check: Duration::from_secs(10), ..settings })
+    let (retention_check, retention_first_check) = (Duration::from_secs(10), Duration::from_secs(10));
+    Shard::new(Settings { retention_check, retention_first_check, ..settings })
 }
 
 fn batch_now() -> ValidBatch {
@@ -48,6 +49,21 @@ fn old_segments_go_and_their_files_a_while_later() {
         assert!(files(&disk).await.iter().filter(|name| name.ends_with(".deleted")).count() > 8);
         sleep(Duration::from_secs(25)).await;
         assert_eq!(files(&disk).await, ["00000000000000000030.log"]);
+    });
+}
+
+#[test]
+fn a_start_leaves_old_segments_alone_for_a_while() {
+    simulate(34, async {
+        let disk = Disk::new(34);
+        let settings = Settings::new(ShardId(0), vec![Directory::memory(&disk)]);
+        let shard = Shard::new(Settings { retention_check: Duration::from_secs(1), ..settings });
+        open_with(&shard, LogConfig { retention_ms: 5000, ..LogConfig::default() }).await;
+        append_all(&shard, vec![part(0, batch_now())]).await.remove(0).unwrap();
+        sleep(Duration::from_secs(29)).await;
+        assert_eq!(start_of(&shard), 0);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(start_of(&shard), 1);
     });
 }
 
