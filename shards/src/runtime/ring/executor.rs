@@ -174,11 +174,7 @@ impl Executor {
     fn look(&self) -> io::Result<()> {
         self.gather();
         if !self.is_idle() {
-            if self.ring.borrow_mut().is_pending() {
-                self.ring.borrow_mut().enter(Wait::No)?;
-            }
-            self.reap();
-            return Ok(());
+            return self.exchange();
         }
         match self.spin.is_zero() {
             true => self.sleep(),
@@ -189,10 +185,7 @@ impl Executor {
     fn spin_and_sleep(&self) -> io::Result<()> {
         let until = now() + self.spin;
         while now() < until {
-            if self.ring.borrow_mut().is_pending() {
-                self.ring.borrow_mut().enter(Wait::No)?;
-            }
-            self.reap();
+            self.exchange()?;
             self.gather();
             if !self.is_idle() {
                 return Ok(());
@@ -200,6 +193,15 @@ impl Executor {
             std::hint::spin_loop();
         }
         self.sleep()
+    }
+
+    /// Without waiting.
+    fn exchange(&self) -> io::Result<()> {
+        if self.ring.borrow_mut().is_pending() {
+            self.ring.borrow_mut().enter(Wait::No)?;
+        }
+        self.reap();
+        Ok(())
     }
 
     fn sleep(&self) -> io::Result<()> {

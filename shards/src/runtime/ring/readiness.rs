@@ -46,10 +46,8 @@ impl Watched {
         mut read: impl FnMut(&OwnedFd) -> io::Result<T>,
         drained: impl Fn(&T) -> bool,
     ) -> Poll<io::Result<T>> {
+        self.watch();
         let this = &self.0;
-        if this.armed.get().is_none() {
-            this.armed.set(Some(current().ring.borrow_mut().watch(this.clone())));
-        }
         while this.readable.get() {
             match read(&this.descriptor) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
