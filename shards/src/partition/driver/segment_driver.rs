@@ -122,8 +122,12 @@ impl Replica {
 
     /// One write. It first runs after its spawner yields, so it takes all of that turn's batches.
     pub(super) async fn write(self: Rc<Self>, host: Rc<dyn Host>) {
-        let _room = self.room_to_write_back(&host).await;
-        let result = self.until_supplied(&host, async || self.write_next().await).await;
+        let write = async || {
+            // Given back while the disk is full: other disks are written meanwhile.
+            let _room = self.room_to_write_back(&host).await;
+            self.write_next().await
+        };
+        let result = self.until_supplied(&host, write).await;
         self.writing_through.set(false);
         self.io_ended(&host, result);
         self.write_back_if_due(&host);
