@@ -3,6 +3,8 @@
 //! A request names partitions by identity; the shard that gets it must own all of them ([`crate::placement`]).
 //! Results stand in the order of the parts they answer.
 
+mod metrics;
+
 use crate::error::{AppendError, ChangeError, MoveError, ReadError, Unavailable};
 use crate::log::{Aborted, LogConfig, Records};
 use crate::record::ValidBatch;
@@ -10,6 +12,8 @@ use crate::runtime::Instant;
 use crate::types::{LeaderEpoch, Offset, ShardId, Timestamp, TopicPartition};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use metrics::{CleanerCounts, JournalMetrics, PartitionMetrics, Quarantined, ScrubCounts, ShardMetrics};
 
 /// What a shard can be asked.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub enum Request {
     Describe(Option<Vec<TopicPartition>>),
     /// Applied in order; answered when all are done (logs opened, directories renamed).
     Change(Vec<PartitionChange>),
+    /// What the shard tells whoever watches the broker.
+    Metrics,
     /// The offsets that a log directory's checkpoint files record.
     Checkpoint,
     /// How its logs are compacted from now on.
@@ -61,6 +67,7 @@ pub enum Reply {
     DeleteRecords(Vec<DeleteRecordsResult>),
     EpochEnd(Vec<EpochEndResult>),
     Describe(Vec<Description>),
+    Metrics(Box<ShardMetrics>),
     Change(Vec<Result<(), ChangeError>>),
     Checkpoint(Vec<PartitionCheckpoint>),
     Cleaner,

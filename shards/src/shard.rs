@@ -11,6 +11,7 @@ mod deadlines;
 mod flushes;
 mod journals;
 mod lookup;
+mod metrics;
 mod moves;
 mod news;
 mod notes;
@@ -47,8 +48,8 @@ use journals::{Journaling, Member};
 use moves::Moves;
 use news::NewsDesk;
 use responder::Responder;
+pub use scrub::ScrubSettings;
 use scrub::Scrubber;
-pub use scrub::{ScrubCounts, ScrubSettings};
 use shortage::Shortages;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -253,6 +254,7 @@ impl Shard {
             Request::DeleteRecords(parts) => responder.reply(self.delete_records(&parts)),
             Request::EpochEnd(parts) => responder.reply(self.epoch_end(&parts)),
             Request::Describe(which) => responder.reply(self.describe(which)),
+            Request::Metrics => runtime::spawn_in(Class::Background, self.clone().tell_metrics(responder)),
             Request::Change(changes) => self.change(changes, responder),
             Request::Checkpoint => runtime::spawn_in(Class::Background, self.clone().checkpoint(responder)),
             Request::Cleaner(settings) => {

@@ -3,7 +3,7 @@
 use super::frame::{ENTRY_HEAD, FRAME_HEAD, FrameHeader, FrameWriter};
 use super::limits::{BYTES_DEFAULT, CLOSE_PAUSE, FILE_BYTES, FRAME_BYTES_MAX, IN_FLIGHT_MAX, INITIAL_WRITE_BYTES};
 use super::names::{self, Kind};
-use super::ring::{Place, Ring};
+use super::ring::{Place, Ring, Usage};
 use crate::runtime::{self, AlignedBuffer, BLOCK_BYTES, Class, Directory, File, OpenMode};
 use crate::types::{Offset, TopicPartition};
 use std::cell::{Cell, RefCell};
@@ -159,6 +159,10 @@ impl<S: Source> Journal<S> {
     /// The partition was deleted.
     pub fn forget(&self, partition: TopicPartition) {
         self.0.ring.borrow_mut().forget(partition);
+    }
+
+    pub fn usage(&self) -> Usage {
+        self.0.ring.borrow().usage()
     }
 
     /// Space is running short: those of [`Journal::holders_of_oldest`] should write and sync their segments.

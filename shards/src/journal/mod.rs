@@ -53,3 +53,4 @@ pub use journal::{Journal, Settings, Source, Waiting};
 pub use leftovers::{Entry, Leftovers, Reader, discard};
 pub use limits::{BYTES_DEFAULT, BYTES_MIN, NOTES_BYTES_DEFAULT};
 pub use notes::Notes;
+pub use ring::Usage;

@@ -32,6 +32,16 @@ struct Held {
     next: Offset,
 }
 
+/// A journal's files, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Usage {
+    /// What they may come to.
+    pub limit: u64,
+    pub size: u64,
+    /// Of those that hold what no segment has on stable storage, and the current one.
+    pub held: u64,
+}
+
 /// Where a frame goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Place {
@@ -79,6 +89,12 @@ impl Ring {
 
     pub fn files_max(&self) -> usize {
         self.files_max
+    }
+
+    /// Its files as they are.
+    pub fn usage(&self) -> Usage {
+        let bytes = |files: usize| files as u64 * self.file_bytes;
+        Usage { limit: bytes(self.files_max), size: bytes(self.files.len()), held: bytes(self.held_files()) }
     }
 
     /// Files that are held, the current one among them.

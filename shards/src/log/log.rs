@@ -145,6 +145,12 @@ impl Log {
         self.segments.size()
     }
 
+    /// Bytes of the segments past the last compaction, but for the active one.
+    pub fn dirty_bytes(&self) -> u64 {
+        let dirty: u64 = self.segments.from(self.cleaned).map(|segment| segment.size).sum();
+        dirty - self.segments.active().size
+    }
+
     pub fn segment_count(&self) -> usize {
         self.segments.len()
     }

@@ -207,6 +207,7 @@ impl Shard {
         self.tails.borrow_mut().removed(partition);
         self.unsound.borrow_mut().remove(&partition);
         self.cleaner.forget(partition);
+        self.scrubber.forget(partition);
         let (home, delay_ms) = match slot {
             Slot::Opening | Slot::Failed(None) => return Ok(()),
             Slot::Failed(Some(home)) => (home, 0),

@@ -3,7 +3,7 @@
 use super::Shard;
 use crate::limits::{QUARANTINE_MAX, QUARANTINE_MIN, RETENTION_PAUSE, RETENTION_YIELD};
 use crate::log::cleaner::{CleanError, Cleaned, Means, Pace, dirtiest};
-use crate::message::CleanerSettings;
+use crate::message::{CleanerCounts, CleanerSettings, Quarantined};
 use crate::partition::driver::Replica;
 use crate::runtime::sync::Notify;
 use crate::runtime::{self, Instant};
@@ -22,6 +22,9 @@ pub(super) struct Cleaner {
     changed: Notify,
     pace: RefCell<Pace>,
     quarantine: RefCell<HashMap<TopicPartition, Quarantine>>,
+    counts: Cell<CleanerCounts>,
+    /// When it last looked for logs to compact.
+    looked: Cell<Option<Instant>>,
     at_work: Cell<bool>,
     /// The partition at hand.
     at: Cell<Option<TopicPartition>>,
@@ -29,10 +32,10 @@ pub(super) struct Cleaner {
 }
 
 /// A log that could not be cleaned.
-#[derive(Clone, Copy)]
 struct Quarantine {
     until: Instant,
     length: Duration,
+    reason: String,
 }
 
 impl Cleaner {
@@ -42,6 +45,8 @@ impl Cleaner {
             changed: Notify::new(),
             pace: RefCell::new(Pace::new(settings.bytes_per_second)),
             quarantine: RefCell::default(),
+            counts: Cell::default(),
+            looked: Cell::default(),
             at_work: Cell::new(false),
             at: Cell::default(),
             rests: Notify::new(),
@@ -70,6 +75,25 @@ impl Cleaner {
         self.at.get() == Some(partition)
     }
 
+    pub fn counts(&self) -> CleanerCounts {
+        let since_last_run = self.looked.get().map(|looked| looked.elapsed());
+        CleanerCounts { since_last_run, ..self.counts.get() }
+    }
+
+    /// Whether the log is in quarantine, or was and has not been compacted since.
+    pub fn quarantined(&self, replica: &Replica) -> Option<Box<Quarantined>> {
+        let quarantine = self.quarantine.borrow();
+        let Quarantine { until, reason, .. } = quarantine.get(&replica.home().partition)?;
+        let retry_in = until.saturating_since(runtime::now());
+        Some(Box::new(Quarantined { reason: reason.clone(), retry_in, dirty_bytes: replica.log().dirty_bytes() }))
+    }
+
+    fn count(&self, add: impl FnOnce(&mut CleanerCounts)) {
+        let mut counts = self.counts.get();
+        add(&mut counts);
+        self.counts.set(counts);
+    }
+
     fn is_quarantined(&self, partition: TopicPartition) -> bool {
         let quarantine = self.quarantine.borrow();
         quarantine.get(&partition).is_some_and(|quarantine| runtime::now() < quarantine.until)
@@ -81,9 +105,11 @@ impl Cleaner {
         let partition = replica.home().partition;
         let before = quarantine.get(&partition).map(|quarantine| quarantine.length);
         let length = before.map_or(QUARANTINE_MIN, |before| (before * 2).min(QUARANTINE_MAX));
-        quarantine.insert(partition, Quarantine { until: runtime::now() + length, length });
+        let (until, reason) = (runtime::now() + length, reason.to_string());
         let (name, seconds) = (&replica.home().directory, length.as_secs());
         tracing::error!("{name} is not compacted: {reason}; tried again in {seconds} s, until then it only grows");
+        quarantine.insert(partition, Quarantine { until, length, reason });
+        self.count(|counts| counts.failures += 1);
     }
 }
 
@@ -100,6 +126,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
         }
         cleaner.at_work.set(true);
         shard.clean_all().await;
+        cleaner.looked.set(Some(runtime::now()));
         cleaner.at_work.set(false);
         cleaner.rests.notify_all();
     }
@@ -158,6 +185,11 @@ impl Shard {
         match cleaned {
             Ok(Cleaned { from, to, bytes_before, bytes_after }) => {
                 self.cleaner.forget(replica.home().partition);
+                self.cleaner.count(|counts| {
+                    counts.logs += 1;
+                    counts.bytes_before += bytes_before;
+                    counts.bytes_after += bytes_after;
+                });
                 tracing::info!("{name}: compacted from {from} to {to}, {bytes_before} bytes became {bytes_after}");
             }
             Err(CleanError::GaveUp) => tracing::debug!("{name}: not compacted now, as it has changed meanwhile"),

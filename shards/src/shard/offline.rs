@@ -46,6 +46,7 @@ impl Shard {
         self.slots.borrow_mut().insert(home.partition, Slot::Failed(Some(home.clone())));
         self.tails.borrow_mut().removed(home.partition);
         self.cleaner.forget(home.partition);
+        self.scrubber.forget(home.partition);
         self.forget_unwritten(replica);
         replica.abandon(&self.host());
     }

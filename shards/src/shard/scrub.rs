@@ -5,10 +5,12 @@ use super::Shard;
 use crate::limits::{SCRUB_FIRST, SHORTAGE_PAUSE};
 use crate::log::cleaner::Pace;
 use crate::log::{Damage, SealedSegment};
+use crate::message::ScrubCounts;
 use crate::partition::driver::{Home, Replica};
 use crate::runtime::{self, random_u64};
 use crate::types::{Offset, TopicPartition};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,20 +22,12 @@ pub struct ScrubSettings {
     pub bytes_per_second: f64,
 }
 
-/// What a shard has scrubbed since it started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ScrubCounts {
-    pub rounds: u64,
-    pub segments: u64,
-    pub bytes: u64,
-    /// Batches that are not what was written, and places from which a segment cannot be read.
-    pub damages: u64,
-}
-
 pub(super) struct Scrubber {
     settings: ScrubSettings,
     pace: RefCell<Pace>,
     counts: Cell<ScrubCounts>,
+    /// What the last look found, of those partitions where it found something.
+    damaged: RefCell<HashMap<TopicPartition, u64>>,
 }
 
 impl Default for ScrubSettings {
@@ -45,7 +39,28 @@ impl Default for ScrubSettings {
 impl Scrubber {
     pub fn new(settings: ScrubSettings) -> Self {
         let pace = RefCell::new(Pace::new(settings.bytes_per_second));
-        Self { settings, pace, counts: Cell::default() }
+        Self { settings, pace, counts: Cell::default(), damaged: RefCell::default() }
+    }
+
+    pub fn counts(&self) -> ScrubCounts {
+        self.counts.get()
+    }
+
+    /// Of the last look at all its closed segments.
+    pub fn damages(&self, partition: TopicPartition) -> u64 {
+        self.damaged.borrow().get(&partition).copied().unwrap_or(0)
+    }
+
+    /// The partition is gone.
+    pub fn forget(&self, partition: TopicPartition) {
+        self.damaged.borrow_mut().remove(&partition);
+    }
+
+    fn found(&self, partition: TopicPartition, damages: u64) {
+        match damages {
+            0 => self.forget(partition),
+            _ => drop(self.damaged.borrow_mut().insert(partition, damages)),
+        }
     }
 
     fn count(&self, add: impl FnOnce(&mut ScrubCounts)) {
@@ -71,10 +86,6 @@ pub(super) async fn run(shard: Rc<Shard>) {
 }
 
 impl Shard {
-    pub fn scrub_counts(&self) -> ScrubCounts {
-        self.scrubber.counts.get()
-    }
-
     /// Begins anywhere: a broker that is restarted often must not read the same partitions every time.
     async fn scrub_all(&self) {
         let mut partitions: Vec<_> = self.replicas().iter().map(|replica| replica.home().partition).collect();
@@ -89,7 +100,7 @@ impl Shard {
     }
 
     async fn scrub_partition(&self, partition: TopicPartition) {
-        let mut from = Offset::ZERO;
+        let (mut from, mut found) = (Offset::ZERO, 0);
         while let Some((replica, segment)) = self.next_to_scrub(partition, from) {
             let goes_on = async |bytes| self.rest_from_scrub(&replica, &segment, bytes).await;
             match segment.scrub(goes_on).await {
@@ -100,10 +111,18 @@ impl Shard {
                         counts.damages += damages.len() as u64;
                     });
                     damages.iter().for_each(|damage| say(replica.home(), damage));
+                    found += damages.len() as u64;
+                    // Known at once; that damage is gone, only when all has been read.
+                    if found > self.scrubber.damages(partition) {
+                        self.scrubber.found(partition, found);
+                    }
                 }
                 Err(_) => runtime::sleep(SHORTAGE_PAUSE).await,
             }
             runtime::yield_now().await;
+        }
+        if self.replica(partition).is_ok() && !self.stopping.get() {
+            self.scrubber.found(partition, found);
         }
     }
 

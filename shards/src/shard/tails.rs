@@ -25,6 +25,11 @@ impl Tails {
         Self { limit, total: 0, tails: HashMap::new(), queue: VecDeque::new(), clock: 0 }
     }
 
+    /// Bytes of all of them.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
     /// The partition was appended to; its tail now has that many bytes.
     pub fn appended(&mut self, partition: TopicPartition, bytes: usize) {
         self.clock += 1;

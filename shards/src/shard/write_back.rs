@@ -22,6 +22,12 @@ pub(super) struct WriteBack {
     easing: Cell<bool>,
 }
 
+impl WriteBack {
+    pub fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+}
+
 impl Shard {
     /// The replica's log has been appended to or written.
     pub(super) fn count_unwritten(&self, replica: &Replica) {

@@ -56,9 +56,14 @@ fn a_log_that_cannot_be_compacted_is_tried_again_later() {
         disk.fail(Operation::Read, 2);
         sleep(Duration::from_secs(5)).await;
         assert_eq!(shard.checkpoints()[0].cleaned, Some(Offset(0)));
+        let quarantined = shard.metrics().await.partitions[0].quarantine.clone().unwrap();
+        assert!(!quarantined.reason.is_empty() && quarantined.dirty_bytes > 0, "{quarantined:?}");
         put(&shard, "b").await;
         sleep(Duration::from_secs(120)).await;
         assert!(shard.checkpoints()[0].cleaned > Some(Offset(30)), "it was not forgotten");
+        let told = shard.metrics().await;
+        assert_eq!(told.partitions[0].quarantine, None);
+        assert_eq!((told.cleaner.failures, told.cleaner.logs > 0), (1, true));
     });
 }
 

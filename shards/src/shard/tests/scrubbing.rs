@@ -1,6 +1,6 @@
 use super::*;
 use crate::log::{CleanupPolicy, Damage};
-use crate::message::CleanerSettings;
+use crate::message::{CleanerSettings, ScrubCounts};
 use crate::runtime::OpenMode;
 
 /// Of a value; seven batches of it fill a segment.
@@ -58,7 +58,7 @@ fn a_flipped_bit_in_a_closed_segment_is_found_and_counted() {
         flip(&disk, SECOND, position + 100).await;
         sleep(Duration::from_secs(5)).await;
         let bytes = 14 * size() as u64;
-        assert_eq!(shard.scrub_counts(), ScrubCounts { rounds: 1, segments: 2, bytes, damages: 1 });
+        assert_eq!(shard.metrics().await.scrub, ScrubCounts { rounds: 1, segments: 2, bytes, damages: 1 });
         let expected = Damage {
             file: SECOND.into(),
             position: position as u64,
@@ -70,7 +70,8 @@ fn a_flipped_bit_in_a_closed_segment_is_found_and_counted() {
         assert!(!shard.is_offline(LogDirIndex(0)));
         append(&shard, 0, 1).await.unwrap();
         sleep(Duration::from_secs(5)).await;
-        assert_eq!(shard.scrub_counts().damages, 2, "it is said in every round");
+        assert_eq!(shard.metrics().await.scrub.damages, 2, "it is said in every round");
+        assert_eq!(shard.metrics().await.partitions[0].damages, 1, "of the last look");
     });
 }
 
@@ -99,7 +100,7 @@ fn a_disk_that_does_not_read_is_told_of_and_stays_online() {
         sleep(Duration::from_millis(3_700)).await;
         disk.fail(Operation::Read, 1);
         sleep(Duration::from_secs(1)).await;
-        assert_eq!((shard.scrub_counts().segments, shard.scrub_counts().damages), (2, 1));
+        assert_eq!((shard.metrics().await.scrub.segments, shard.metrics().await.scrub.damages), (2, 1));
         append(&shard, 0, 1).await.unwrap();
     });
 }
@@ -114,10 +115,13 @@ fn what_is_deleted_while_it_is_read_is_no_finding() {
         flip(&disk, "00000000000000000000.log", 6 * size() + 100).await;
         flip(&disk, SECOND, 6 * size() + 100).await;
         sleep(Duration::from_secs(5)).await;
-        assert!(shard.scrub_counts().bytes > 0 && shard.scrub_counts().segments == 0, "the first is being read");
+        assert!(
+            shard.metrics().await.scrub.bytes > 0 && shard.metrics().await.scrub.segments == 0,
+            "the first is being read"
+        );
         delete_below(&shard, 14).await;
         sleep(Duration::from_mins(3)).await;
-        assert!(shard.scrub_counts().rounds > 0 && shard.scrub_counts().damages == 0);
+        assert!(shard.metrics().await.scrub.rounds > 0 && shard.metrics().await.scrub.damages == 0);
     });
 }
 
@@ -144,7 +148,7 @@ fn what_the_cleaner_replaces_is_no_finding() {
             sleep(Duration::from_millis(2)).await;
         }
         assert!(shard.checkpoints()[0].cleaned.unwrap() > Offset(500));
-        let counts = shard.scrub_counts();
+        let counts = shard.metrics().await.scrub;
         assert!(counts.rounds > 0 && counts.segments > 20 && counts.damages == 0, "{counts:?}");
     });
 }
@@ -157,6 +161,6 @@ fn scrubbing_can_be_turned_off() {
         let shard = Shard::new(Settings { scrub, ..Settings::new(ShardId(0), vec![Directory::memory(&disk)]) });
         filled(&shard).await;
         sleep(Duration::from_hours(24 * 30)).await;
-        assert_eq!(shard.scrub_counts(), ScrubCounts::default());
+        assert_eq!(shard.metrics().await.scrub, ScrubCounts::default());
     });
 }
