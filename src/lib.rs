@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod controller;
 pub mod coordinator;
 pub mod exchange;
@@ -9,6 +10,7 @@ pub mod group;
 pub mod handlers;
 pub mod log_dirs;
 pub mod metadata;
+pub mod metrics;
 pub mod network;
 pub mod raft;
 pub mod server;

@@ -47,7 +47,7 @@ const ROOMS: &[Arrow] = &[
         ],
     },
     Arrow { from: "network", to: &["exchange", "security", "quota", "shards", "protocol"] },
-    Arrow { from: "console", to: &["handlers", "shards"] },
+    Arrow { from: "console", to: &["handlers", "group", "log_dirs", "shards", "protocol"] },
     Arrow {
         from: "handlers",
         to: &["exchange", "group", "transaction", "controller", "log_dirs", "security", "quota", "shards", "protocol"],
@@ -115,6 +115,7 @@ const PURE: Purity = Purity {
         "src/controller/",
         "src/coordinator/",
         "src/group/",
+        "src/metrics/",
         "src/transaction/",
         "shards/src/record/",
         "shards/src/log/cleaner/",

@@ -23,6 +23,8 @@ pub struct BrokerConfig {
     pub broker_rack: Option<String>,
     pub listeners: Vec<Listener>,
     pub advertised_listeners: Vec<Endpoint>,
+    /// Where metrics are told, if anywhere.
+    pub metrics_listener: Option<Listener>,
     /// At least one; no two are the same text.
     pub log_dirs: Vec<PathBuf>,
     /// Where `__cluster_metadata-0` is; one of `log_dirs` unless set apart.
@@ -70,6 +72,7 @@ impl BrokerConfig {
             broker_rack: read(&settings, "broker.rack"),
             listeners,
             advertised_listeners,
+            metrics_listener: listeners::metrics(&settings)?,
             metadata_log_dir: metadata_log_dir.map_or_else(|| log_dirs[0].clone(), PathBuf::from),
             log_dirs,
             num_shards: read::<Option<usize>>(&settings, "num.shards").unwrap_or(host.cores).max(1),

@@ -58,6 +58,16 @@ pub(super) fn listeners(settings: &Settings) -> Result<Vec<Listener>, ConfigErro
     Ok(listeners)
 }
 
+/// Where metrics are told: `odradek.metrics.listener`.
+pub(super) fn metrics(settings: &Settings) -> Result<Option<Listener>, ConfigError> {
+    let key = "odradek.metrics.listener";
+    let Some(text) = read::<Option<String>>(settings, key).filter(|text| !text.is_empty()) else { return Ok(None) };
+    match parse(&format!("METRICS://{text}")) {
+        Some((name, host, port)) => Ok(Some(Listener { name, host, port, is_controller: false })),
+        None => Err(settings.conflict(key, format!("unable to parse {text}; write host:port, or :port"))),
+    }
+}
+
 /// What clients are told: `advertised.listeners`, else the listeners with `host_name` where they name none.
 pub(super) fn advertised(
     settings: &Settings,
@@ -189,6 +199,15 @@ mod tests {
 
     fn endpoint(listener: &str, host: &str, port: u16) -> Endpoint {
         Endpoint { listener: listener.into(), host: host.into(), port }
+    }
+
+    #[test]
+    fn metrics_have_a_listener_only_when_they_are_given_one() {
+        let resolve = |text: &str| metrics(&Settings::new(&Properties::parse("f", text)).unwrap().0);
+        assert_eq!(resolve("").unwrap(), None);
+        let listener = resolve("odradek.metrics.listener=[::1]:9404").unwrap().unwrap();
+        assert_eq!((listener.host.as_deref(), listener.port), (Some("::1"), 9404));
+        assert!(resolve("odradek.metrics.listener=9404").unwrap_err().to_string().contains("write host:port"));
     }
 
     #[test]

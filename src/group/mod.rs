@@ -33,6 +33,7 @@ mod weight;
 
 pub use consumer::validate::validate as validate_heartbeat;
 pub use driver::{Berth, Groups, mesh};
+pub use lag::{Lag, Lags};
 pub use machine::GroupMachine;
 pub use request::{Client, Reply, Request};
 pub use settings::TOPIC;

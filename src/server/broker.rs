@@ -138,7 +138,7 @@ struct Running {
 
 impl Leader {
     async fn start(&self, started: Instant, sockets: &Sockets, log_dirs: LogDirs) -> Result<Running, StartError> {
-        let Bound { listeners, endpoints } = sockets.bind(&self.config).await?;
+        let Bound { listeners, endpoints, metrics } = sockets.bind(&self.config).await?;
         let (log_dirs, dirs, journals) = open_all(log_dirs).await?;
         let paths: Vec<PathBuf> = log_dirs.dirs.iter().map(|dir| dir.path.clone()).collect();
         let open = || Control::Open { log_dirs: paths.clone(), leftovers: journals.leftovers() };
@@ -185,6 +185,10 @@ impl Leader {
         runtime::spawn_in(Class::Control, assignments.run(registration.epoch));
         tell_all(&self.port, self.count, || Control::Begin(identity.clone())).await.map_err(StartError::Shard)?;
         self.listen(listeners, sockets);
+        if let Some(metrics) = metrics {
+            info!("metrics are at http://{}/metrics", metrics.local_address());
+            self.rooms.tell_metrics(metrics);
+        }
         self.keep(&registration, &checkpoints);
         self.say_ready(started, sockets, &paths, publication.partitions());
         Ok(Running { checkpoints, registration, raft, failure, lost })

@@ -2,6 +2,7 @@
 
 use super::control::{Control, ControlPort, Done, Published};
 use crate::config::BrokerConfig;
+use crate::console;
 use crate::controller::Controller;
 use crate::coordinator::Scene;
 use crate::exchange::{Dispatch, Peer, Serving};
@@ -15,7 +16,8 @@ use odradek_shards::journal::{self, Leftovers};
 use odradek_shards::limits;
 use odradek_shards::mailbox::Port;
 use odradek_shards::message::{Reply, Request};
-use odradek_shards::runtime::{self, Directory, checks};
+use odradek_shards::runtime::net::Listener;
+use odradek_shards::runtime::{self, Class, Directory, checks};
 use odradek_shards::shard::{self, Shard};
 use odradek_shards::types::ShardId;
 use std::cell::{OnceCell, RefCell};
@@ -141,6 +143,12 @@ impl ShardRooms {
         let connections = Connections::new(settings, dispatch, self.shards().budget().clone(), replies);
         runtime::spawn(connections.clone().sweep());
         assert!(self.serving.set((context, connections)).is_ok(), "a shard begins to serve once");
+    }
+
+    /// Answers whoever fetches metrics from now on.
+    pub fn tell_metrics(&self, listener: Listener) {
+        let (context, _) = self.serving.get().expect("the shard serves before it tells how");
+        runtime::spawn_in(Class::Background, console::serve(listener, context.clone()));
     }
 
     fn ways(&self) -> Ways {

@@ -30,6 +30,8 @@ pub enum ListenError {
 /// Listeners with their addresses, in the order of `listeners`.
 pub struct Sockets {
     pub addresses: Vec<(Listener, SocketAddr)>,
+    /// Where metrics are told.
+    metrics: Option<(Listener, SocketAddr)>,
     pub counts: Arc<ConnectionCounts>,
 }
 
@@ -37,12 +39,16 @@ pub struct Sockets {
 pub struct Bound {
     pub listeners: Vec<(Arc<str>, net::Listener)>,
     pub endpoints: Vec<(String, String, u16)>,
+    /// Bound apart from the others: what comes in there is HTTP.
+    pub metrics: Option<net::Listener>,
 }
 
 /// Asks for the addresses of the hosts named. May ask a name server: call it before the shards start.
 pub fn resolve(config: &BrokerConfig) -> Result<Sockets, ListenError> {
     let clients = config.listeners.iter().filter(|listener| !listener.is_controller);
     let addresses = clients.map(|listener| Ok((listener.clone(), address(listener)?))).collect::<Result<_, _>>()?;
+    let metrics = config.metrics_listener.as_ref();
+    let metrics = metrics.map(|listener| Ok((listener.clone(), address(listener)?))).transpose()?;
     let limits = ConnectionLimits {
         connections_max: config.network.max_connections,
         descriptors_max: descriptors_max(checks::open_files()),
@@ -50,7 +56,7 @@ pub fn resolve(config: &BrokerConfig) -> Result<Sockets, ListenError> {
         overrides: overrides(config),
     };
     let counts = ConnectionCounts::new(limits, super::shards(config));
-    Ok(Sockets { addresses, counts })
+    Ok(Sockets { addresses, metrics, counts })
 }
 
 impl Sockets {
@@ -58,11 +64,13 @@ impl Sockets {
     pub async fn bind(&self, config: &BrokerConfig) -> Result<Bound, ListenError> {
         let mut listeners = Vec::with_capacity(self.addresses.len());
         for (listener, address) in &self.addresses {
-            let bound = bind_when_free(listener, *address, config)
-                .await
-                .map_err(|source| ListenError::Bind { name: listener.name.clone(), source })?;
+            let bound = bind_when_free(listener, *address, config).await?;
             listeners.push((Arc::from(listener.name.as_str()), bound));
         }
+        let metrics = match &self.metrics {
+            Some((listener, address)) => Some(bind_when_free(listener, *address, config).await?),
+            None => None,
+        };
         let port_of = |name: &str| {
             let bound = listeners.iter().find(|(listener, _)| &**listener == name);
             bound.map_or(0, |(_, bound)| bound.local_address().port())
@@ -72,7 +80,7 @@ impl Sockets {
             (endpoint.listener.clone(), endpoint.host.clone(), port)
         });
         let endpoints = advertised.collect();
-        Ok(Bound { listeners, endpoints })
+        Ok(Bound { listeners, endpoints, metrics })
     }
 }
 
@@ -84,14 +92,18 @@ fn descriptors_max(open_files: u64) -> usize {
 
 /// A process that has just ended, killed or not, may hold its port a moment longer: the kernel closes what its rings
 /// waited on after the process is gone.
-async fn bind_when_free(listener: &Listener, address: SocketAddr, config: &BrokerConfig) -> io::Result<net::Listener> {
+async fn bind_when_free(
+    listener: &Listener,
+    address: SocketAddr,
+    config: &BrokerConfig,
+) -> Result<net::Listener, ListenError> {
     let until = runtime::now() + PORT_WAIT_MAX;
     loop {
         match bind(listener, address, config) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && runtime::now() < until => {
                 runtime::sleep(PORT_WAIT_STEP).await;
             }
-            bound => return bound,
+            bound => return bound.map_err(|source| ListenError::Bind { name: listener.name.clone(), source }),
         }
     }
 }

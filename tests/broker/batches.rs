@@ -18,6 +18,13 @@ pub fn batch(codec: Codec, values: &[&str]) -> Bytes {
     build(BatchBuilder::new().codec(codec, None), values)
 }
 
+pub fn keyed(key: &str, value: &str) -> Bytes {
+    let mut builder = BatchBuilder::new();
+    let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
+    builder.append(&NewRecord { timestamp: now(), key, value, headers: &[] });
+    builder.build().bytes
+}
+
 /// Of an idempotent producer.
 pub fn batch_of(producer: i64, base_sequence: i32, values: &[&str]) -> Bytes {
     build(BatchBuilder::new().producer(ProducerId(producer), ProducerEpoch(0), Sequence(base_sequence)), values)

@@ -30,6 +30,7 @@ mod kill_nine;
 mod ledger;
 mod log_dirs;
 mod member;
+mod metrics;
 mod pipelining;
 mod producing;
 mod rdkafka_client;

@@ -1,0 +1,6 @@
+//! What operators reach by HTTP: metrics, so far.
+
+mod http;
+mod scrape;
+
+pub use http::serve;
