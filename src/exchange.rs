@@ -88,6 +88,9 @@ pub trait Dispatch {
     /// arrival; the future is polled once before the next frame of the connection is begun.
     fn serve(&self, frame: Bytes, from: &Rc<Peer>) -> Serving;
 
+    /// Whether the peer is in no hurry for the answer: the request may be noticed some milliseconds late.
+    fn may_wait(&self, frame: &Bytes) -> bool;
+
     /// Completes when requests may be taken on; at once unless the way to another shard is full.
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 

@@ -19,6 +19,7 @@ mod api_versions;
 mod batches;
 mod book;
 mod configs;
+mod drowsing;
 mod every_version;
 mod fetching;
 mod groups;
