@@ -27,6 +27,7 @@ mod groups_after_crash;
 mod harness;
 mod hostile;
 mod hostile_groups;
+mod hostile_heartbeats;
 mod kill_nine;
 mod ledger;
 mod log_dirs;
