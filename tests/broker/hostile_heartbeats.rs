@@ -7,8 +7,7 @@ use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages as m;
 use odradek_protocol::primitives::Str;
 use std::net::SocketAddr;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use uuid::Uuid;
@@ -41,15 +40,19 @@ fn joining(group: &str, names: Vec<Str>) -> m::ConsumerGroupHeartbeatRequest {
     }
 }
 
-/// Joins, waits until all have, and asks for something else each time.
-fn attack(address: SocketAddr, member: usize, are_in: &Barrier) {
+/// One that is in, and what it says.
+fn member(address: SocketAddr, member: usize) -> (Wire, m::ConsumerGroupHeartbeatRequest) {
     let mut wire = Wire::connect(address);
     wire.set_patience(PATIENCE);
     let mut request = joining("attacked", names(member));
     let joined = wire.call(1, &request);
     assert_eq!(ErrorCode::from_code(joined.error_code), ErrorCode::None, "{:?}", joined.error_message);
     request.member_epoch = joined.member_epoch;
-    are_in.wait();
+    (wire, request)
+}
+
+/// Asks for something else each time.
+fn attack((mut wire, mut request): (Wire, m::ConsumerGroupHeartbeatRequest)) {
     for round in 0..ROUNDS {
         for nth in 0..AT_ONCE {
             request.subscribed_topic_names.as_mut().expect("it names topics")[0] = format!("{round}-{nth}").into();
@@ -64,25 +67,30 @@ fn attack(address: SocketAddr, member: usize, are_in: &Barrier) {
     }
 }
 
+/// Shared by all who attack, however they end.
+type Attacking = Arc<()>;
+
 #[test]
 fn heartbeats_that_name_very_many_topics_leave_others_their_turn() {
     let overrides = ["num.shards=1", "offsets.topic.num.partitions=1", "group.consumer.max.session.timeout.ms=300000"];
     let mut broker = Broker::start_with(&[&overrides[..], &["group.consumer.session.timeout.ms=300000"]].concat());
     broker.create_topic("t", 3);
     find_coordinator(&mut broker.connect());
-    let (are_in, attacking, address) = (Barrier::new(MEMBERS), AtomicUsize::new(MEMBERS), broker.address());
+    let address = broker.address();
+    let members: Vec<_> = (0..MEMBERS).map(|number| member(address, number)).collect();
+    let attacking = Attacking::default();
     let served = thread::scope(|scope| {
-        for member in 0..MEMBERS {
-            let (are_in, attacking) = (&are_in, &attacking);
+        for member in members {
+            let attacker = attacking.clone();
             scope.spawn(move || {
-                attack(address, member, are_in);
-                attacking.fetch_sub(1, Ordering::Relaxed);
+                attack(member);
+                drop(attacker);
             });
         }
         // One in no need of a coordinator, one in another group of the same one.
         let stranger = scope.spawn(|| {
             let (mut wire, mut served) = (Wire::connect(address), 0);
-            while attacking.load(Ordering::Relaxed) > 0 {
+            while Arc::strong_count(&attacking) > 1 {
                 wire.call(12, &m::MetadataRequest::default());
                 served += 1;
             }
@@ -93,7 +101,7 @@ fn heartbeats_that_name_very_many_topics_leave_others_their_turn() {
             let joined = wire.call(1, &joining("neighbour", vec!["t".into()]));
             let mut beating = joining("neighbour", vec!["t".into()]);
             (beating.member_id, beating.member_epoch) = (joined.member_id.expect("it is in"), joined.member_epoch);
-            while attacking.load(Ordering::Relaxed) > 0 {
+            while Arc::strong_count(&attacking) > 1 {
                 assert_eq!(ErrorCode::from_code(wire.call(1, &beating).error_code), ErrorCode::None);
                 served += 1;
             }
