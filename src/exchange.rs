@@ -1,6 +1,7 @@
 //! What passes between a connection and the handlers: a frame goes in, an answer comes out.
 
 use bytes::Bytes;
+use odradek_protocol::primitives::Str;
 use odradek_shards::budget::Charge;
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,6 +12,8 @@ use std::rc::Rc;
 /// The other end of a connection, and what it said about itself.
 pub struct Peer {
     pub address: SocketAddr,
+    /// Its address without the port, as coordinators tell of it.
+    pub host: Str,
     /// Name of the listener it came in by: decides which endpoints Metadata tells it.
     pub listener: Rc<str>,
     /// Unique in this process.
@@ -20,7 +23,8 @@ pub struct Peer {
 
 impl Peer {
     pub fn new(address: SocketAddr, listener: Rc<str>, connection: u64) -> Self {
-        Self { address, listener, connection, software: RefCell::default() }
+        let host = format!("/{}", address.ip()).into();
+        Self { address, host, listener, connection, software: RefCell::default() }
     }
 
     /// Name and version of the client's software, as ApiVersions v3 carried them (KIP-511); empty before.
@@ -87,6 +91,9 @@ pub trait Dispatch {
     /// Starts a request. `frame` lacks the length prefix. The first poll does everything that must happen in order of
     /// arrival; the future is polled once before the next frame of the connection is begun.
     fn serve(&self, frame: Bytes, from: &Rc<Peer>) -> Serving;
+
+    /// Whether the peer is in no hurry for the answer: the request may be noticed some milliseconds late.
+    fn may_wait(&self, frame: &Bytes) -> bool;
 
     /// Completes when requests may be taken on; at once unless the way to another shard is full.
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;

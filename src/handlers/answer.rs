@@ -22,8 +22,7 @@ pub struct Call {
 impl Call {
     /// Who a coordinator is asked by.
     pub fn asker(&self) -> Client {
-        let id = self.client.clone().unwrap_or_default();
-        Client { id, host: format!("/{}", self.peer.address.ip()).into() }
+        Client { id: self.client.clone().unwrap_or_default(), host: self.peer.host.clone() }
     }
 
     /// The response in the request's version.

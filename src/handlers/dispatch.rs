@@ -19,6 +19,12 @@ pub fn dispatch(context: &Rc<Context>, frame: Bytes, peer: &Rc<Peer>) -> Serving
     }
 }
 
+/// Whether a frame only says that its sender is alive, so that nobody waits for the answer.
+pub fn may_wait(frame: &Bytes) -> bool {
+    const HEARTBEATS: [i16; 2] = [ApiKey::Heartbeat as i16, ApiKey::ConsumerGroupHeartbeat as i16];
+    key_and_version(frame).is_some_and(|(key, _)| HEARTBEATS.contains(&key))
+}
+
 fn route(frame: Bytes, peer: &Rc<Peer>) -> Result<(&'static Api, Call, Reader), Answer> {
     let (key, version) = key_and_version(&frame).ok_or(Answer::Close(Closing::NoHeader(frame.len())))?;
     let api = table::find(key).ok_or(Answer::Close(Closing::UnknownApi(key)))?;

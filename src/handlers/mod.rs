@@ -55,7 +55,7 @@ mod topic_name;
 mod topic_rules;
 
 pub use context::{Context, Identity, Ways};
-pub use dispatch::dispatch;
+pub use dispatch::{dispatch, may_wait};
 
 use odradek_shards::types::LeaderEpoch;
 

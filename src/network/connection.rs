@@ -6,6 +6,7 @@
 //! ```
 
 use super::connections::Connections;
+use super::drowsiness::Drowsiness;
 use super::frames::{FrameError, Frames};
 use super::replies::{Batch, Charges, Outgoing, Replies};
 use crate::exchange::{Answer, Closing, Peer};
@@ -38,6 +39,7 @@ pub struct Connection {
     closer: Closer,
     replies: RefCell<Replies>,
     active: Cell<Instant>,
+    drowsiness: RefCell<Drowsiness>,
     sending: Cell<bool>,
     state: Cell<State>,
     reader: Seat,
@@ -71,6 +73,7 @@ impl Connection {
             closer,
             replies: RefCell::default(),
             active: Cell::new(runtime::now()),
+            drowsiness: RefCell::default(),
             sending: Cell::new(false),
             state: Cell::new(State::Open),
             reader: Seat::default(),
@@ -149,6 +152,7 @@ impl Connection {
 
     /// Starts a request and polls it once, so that its ordered part is done before the next frame's.
     fn start(&self, frame: Bytes, charges: Charges, shard: &Connections) {
+        self.drowsiness.borrow_mut().hear(shard.dispatch.may_wait(&frame), self.active.get());
         let mut serving = shard.dispatch.serve(frame, &self.peer);
         let polled = match serving.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => Ok(answer),
@@ -196,6 +200,7 @@ async fn read_frames(half: &mut ReadHalf, connection: &Connection, shard: &Conne
     let mut held = Vec::new();
     loop {
         start_whole(&mut frames, &mut held, connection, shard).await?;
+        half.doze(connection.drowsiness.borrow().is_drowsy());
         if connection.state.get() != State::Open {
             return Ok(());
         }

@@ -5,6 +5,7 @@
 mod connection;
 mod connections;
 mod counts;
+mod drowsiness;
 mod frames;
 mod listener;
 mod log_limit;

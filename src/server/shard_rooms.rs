@@ -192,6 +192,10 @@ impl Dispatch for Handlers {
         handlers::dispatch(&self.0, frame, from)
     }
 
+    fn may_wait(&self, frame: &Bytes) -> bool {
+        handlers::may_wait(frame)
+    }
+
     fn has_room(&self) -> bool {
         self.0.shards.is_ready()
     }

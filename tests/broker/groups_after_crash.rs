@@ -107,7 +107,13 @@ fn look(wire: &mut Wire) -> Vec<String> {
         GROUPS.map(|group| OffsetFetchRequestGroup { group_id: group.into(), topics: None, ..Default::default() });
     let classic = m::DescribeGroupsRequest { groups: names.clone(), ..Default::default() };
     let consumers = m::ConsumerGroupDescribeRequest { group_ids: names, ..Default::default() };
-    let mut listed = wire.call(5, &m::ListGroupsRequest::default()).groups;
+    // Refused while a coordinator loads.
+    let mut listed = wire.call(5, &m::ListGroupsRequest::default());
+    while ErrorCode::from_code(listed.error_code) == ErrorCode::CoordinatorLoadInProgress {
+        thread::sleep(Duration::from_millis(10));
+        listed = wire.call(5, &m::ListGroupsRequest::default());
+    }
+    let mut listed = listed.groups;
     listed.sort_by(|one, two| one.group_id.cmp(&two.group_id));
     vec![
         format!("{:#?}", wire.call(6, &classic).groups),

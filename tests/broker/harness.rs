@@ -3,6 +3,7 @@
 use crate::wire::Wire;
 use odradek_protocol::messages::CreateTopicsRequest;
 use odradek_protocol::messages::create_topics_request::CreatableTopic;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -106,6 +107,16 @@ impl Broker {
         kib * 1024
     }
 
+    /// Connections whose news may come late: those in epoll sets, which nothing else is watched by.
+    pub fn dozing(&self) -> usize {
+        let id = self.process.as_ref().expect("a running broker").id();
+        let files = fs::read_dir(format!("/proc/{id}/fdinfo")).expect("Linux tells of its processes");
+        // A set has several handles, which all tell of the whole.
+        let told = files.flatten().map(|file| fs::read_to_string(file.path()).unwrap_or_default());
+        let sets: BTreeSet<String> = told.map(|told| set_of(&told)).collect();
+        sets.iter().map(|set| set.lines().count()).sum()
+    }
+
     pub fn is_alive(&mut self) -> bool {
         self.process.as_mut().is_some_and(|process| process.try_wait().is_ok_and(|ended| ended.is_none()))
     }
@@ -143,6 +154,11 @@ impl Broker {
         let new = &log.as_bytes()[usize::try_from(from).expect("a small file")..];
         BufReader::new(new).lines().map_while(Result::ok).any(|line| line.contains(" ready: "))
     }
+}
+
+/// What an epoll set watches, by what the kernel tells of a descriptor.
+fn set_of(told: &str) -> String {
+    told.lines().filter(|line| line.starts_with("tfd:")).map(|line| format!("{line}\n")).collect()
 }
 
 impl Drop for Broker {

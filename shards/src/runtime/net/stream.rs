@@ -87,6 +87,12 @@ impl ReadHalf {
         self.at_once = if waited { 0 } else { self.at_once + 1 };
         read
     }
+
+    /// Whether bytes may be noticed some milliseconds late from now on. The shard then wakes for many such connections
+    /// together, not for each.
+    pub fn doze(&self, dozes: bool) {
+        self.socket.0.doze(dozes);
+    }
 }
 
 /// The sending half; for one task at a time.

@@ -1,7 +1,8 @@
 //! Owns the turns of one thread: ready tasks, then the ring, the timers and what other threads woke.
 
 use super::blocking::Blocking;
-use super::readiness::Watched;
+use super::dozing::{self, Dozing, Place};
+use super::readiness::{Readiness, Watched};
 use super::remote::Remote;
 use super::submission::{Ring, Wait};
 use super::tasks::Tasks;
@@ -32,6 +33,8 @@ pub(in crate::runtime) struct Setup<P> {
 
 pub(super) struct Executor {
     pub ring: RefCell<Ring>,
+    /// From the first that dozes on.
+    pub dozing: RefCell<Option<Dozing>>,
     tasks: RefCell<Tasks<Task>>,
     timers: RefCell<Timers>,
     remote: Arc<Remote>,
@@ -135,6 +138,7 @@ impl Executor {
     fn new<P: Fn() + Clone + Send + 'static>(setup: Setup<P>) -> io::Result<Self> {
         Ok(Self {
             ring: RefCell::new(Ring::new()?),
+            dozing: RefCell::default(),
             tasks: RefCell::new(Tasks::new()),
             timers: RefCell::default(),
             remote: Arc::new(Remote::new()?),
@@ -144,6 +148,21 @@ impl Executor {
             look: Cell::new(false),
             woken: RefCell::default(),
         })
+    }
+
+    /// None when the kernel has no room for it: then it stays awake.
+    pub fn doze(&self, readiness: Rc<Readiness>) -> Option<Place> {
+        let mut dozing = self.dozing.borrow_mut();
+        if dozing.is_none() {
+            let (empty, bell) = Dozing::new().ok()?;
+            *dozing = Some(empty);
+            spawn(Class::Data, dozing::rouse(bell));
+        }
+        dozing.as_mut()?.add(readiness).ok()
+    }
+
+    pub fn rise(&self, place: Place) {
+        self.dozing.borrow_mut().as_mut().expect("somebody dozes").remove(place);
     }
 
     /// Runs ready tasks until none is left, one asked for a look, or the turn is over.
@@ -254,6 +273,8 @@ impl Executor {
             }
             let given_up = self.ring.borrow_mut().give_up();
             drop(given_up);
+            let dozing = self.dozing.borrow().as_ref().map_or(Vec::new(), Dozing::give_up);
+            drop(dozing);
             if self.ring.borrow_mut().enter(Wait::For(Duration::from_millis(1))).is_err() {
                 break;
             }

@@ -8,6 +8,7 @@
 //! loop asks for them, so that nothing interrupts a task.
 
 mod blocking;
+mod dozing;
 mod executor;
 mod operation;
 mod readiness;

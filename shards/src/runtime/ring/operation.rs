@@ -92,9 +92,18 @@ pub(in crate::runtime) async fn allocate_space(file: &Arc<OwnedFd>, len: u64) ->
 
 /// Waits until the socket takes bytes, or has failed.
 pub(in crate::runtime) async fn writable(socket: &Arc<OwnedFd>) -> io::Result<()> {
-    let entry = opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), libc::POLLOUT as u32).build();
+    poll(socket, libc::POLLOUT).await
+}
+
+/// Waits until there is something to read, or it has failed.
+pub(super) async fn readable(file: &Arc<OwnedFd>) -> io::Result<()> {
+    poll(file, libc::POLLIN).await
+}
+
+async fn poll(file: &Arc<OwnedFd>, events: libc::c_short) -> io::Result<()> {
+    let entry = opcode::PollAdd::new(types::Fd(file.as_raw_fd()), events as u32).build();
     // SAFETY: the entry refers to no memory.
-    let mut operation = unsafe { Operation::start(entry, Some(socket.clone()), Memory::Nothing) };
+    let mut operation = unsafe { Operation::start(entry, Some(file.clone()), Memory::Nothing) };
     operation.endless = true;
     checked(operation.await).map(drop)
 }

@@ -1,5 +1,7 @@
-//! Owns whether a descriptor has something for its reader, as a poll that stays armed tells it.
+//! Owns whether a descriptor has something for its reader, as a poll that stays armed tells it, or a later look at those
+//! that doze.
 
+use super::dozing::Place;
 use super::executor::{current, try_current};
 use super::submission::Key;
 use std::cell::{Cell, RefCell};
@@ -20,7 +22,15 @@ pub(super) struct Readiness {
     /// The peer is done, or something failed: there is always something to read, if only the end.
     over: Cell<bool>,
     waiting: RefCell<Option<Waker>>,
-    armed: Cell<Option<Key>>,
+    watch: Cell<Watch>,
+}
+
+/// Who tells of news.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    Nobody,
+    Ring(Key),
+    Dozing(Place),
 }
 
 impl Watched {
@@ -30,7 +40,7 @@ impl Watched {
             readable: Cell::new(false),
             over: Cell::new(false),
             waiting: RefCell::new(None),
-            armed: Cell::new(None),
+            watch: Cell::new(Watch::Nobody),
         }))
     }
 
@@ -68,8 +78,26 @@ impl Watched {
 
     /// Has news wake an executor that sleeps, though no task waits for them.
     pub(super) fn watch(&self) {
-        if self.0.armed.get().is_none() {
-            self.0.armed.set(Some(current().ring.borrow_mut().watch(self.0.clone())));
+        if self.0.watch.get() == Watch::Nobody {
+            self.0.watch.set(Watch::Ring(current().ring.borrow_mut().watch(self.0.clone())));
+        }
+    }
+
+    /// Whether news may come some milliseconds late from now on, together with those of others; that saves wakes. Of what
+    /// has come meanwhile the next who waits hears.
+    pub fn doze(&self, dozes: bool) {
+        match self.0.watch.get() {
+            Watch::Ring(key) if dozes => {
+                if let Some(place) = current().doze(self.0.clone()) {
+                    current().ring.borrow_mut().cancel(key);
+                    self.0.watch.set(Watch::Dozing(place));
+                }
+            }
+            Watch::Dozing(place) if !dozes => {
+                current().rise(place);
+                self.0.watch.set(Watch::Nobody);
+            }
+            _ => {}
         }
     }
 }
@@ -77,22 +105,34 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         // After its executor's end the kernel has given it up already.
-        if let (Some(key), Some(executor)) = (self.0.armed.get(), try_current()) {
-            executor.ring.borrow_mut().cancel(key);
+        let Some(executor) = try_current() else { return };
+        match self.0.watch.get() {
+            Watch::Nobody => {}
+            Watch::Ring(key) => executor.ring.borrow_mut().cancel(key),
+            Watch::Dozing(place) => executor.rise(place),
         }
     }
 }
 
 impl Readiness {
-    /// News from the kernel; after the last one the poll has to be armed again. Returns who waits for them.
-    pub fn tell(&self, result: i32, last: bool) -> Option<Waker> {
-        // That a poll ended says nothing: reading finds out.
-        self.readable.set(true);
-        if result > 0 && result & ENDS != 0 {
-            self.over.set(true);
+    /// News of the poll `key`, which has to be armed again after the last one. Returns who waits for them.
+    pub fn tell(&self, key: Key, result: i32, last: bool) -> Option<Waker> {
+        if self.watch.get() != Watch::Ring(key) {
+            // It was given up meanwhile, and who watches now knows all.
+            return None;
         }
         if last {
-            self.armed.set(None);
+            self.watch.set(Watch::Nobody);
+        }
+        // That a poll ended says nothing: reading finds out.
+        self.hear(result.max(0))
+    }
+
+    /// There may be something to read. Returns who waits for it.
+    pub fn hear(&self, events: i32) -> Option<Waker> {
+        self.readable.set(true);
+        if events & ENDS != 0 {
+            self.over.set(true);
         }
         self.take_waker()
     }

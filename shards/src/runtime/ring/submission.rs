@@ -268,7 +268,7 @@ fn finish(slots: &mut Slab<Slot>, completion: &cqueue::Entry) -> Option<Waker> {
     let slot = slots.get_mut(key).expect("the kernel finishes what was started, and a slot stays until then");
     match slot {
         Slot::Polled(readiness) => {
-            let waker = readiness.tell(result, last);
+            let waker = readiness.tell(Key(key), result, last);
             if last {
                 slots.remove(key);
             }

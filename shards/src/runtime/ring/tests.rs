@@ -197,6 +197,105 @@ fn a_connection_closes_though_its_writer_waits_for_room() {
     });
 }
 
+#[test]
+fn what_comes_while_a_connection_dozes_is_read_and_so_is_what_was_there_before() {
+    on_executor(|| async {
+        let (stream, peer) = with_peer(|mut peer| {
+            let mut answer = [0; 1];
+            for n in 0..40u8 {
+                peer.write_all(&[n; 3]).unwrap();
+                peer.read_exact(&mut answer).unwrap();
+            }
+        })
+        .await;
+        let (mut reading, mut writing) = stream.split();
+        let mut into = [0; 100];
+        for n in 0..40u8 {
+            // Falls asleep and rises while the next bytes are on their way, or there.
+            reading.doze(n % 8 >= 3);
+            let mut got = 0;
+            while got < 3 {
+                got += reading.read(&mut into[got..]).await.unwrap();
+            }
+            assert_eq!(into[..3], [n; 3]);
+            writing.write_all(b"!").await.unwrap();
+        }
+        reading.doze(true);
+        assert_eq!(reading.read(&mut into).await.unwrap(), 0, "the end is heard of, too");
+        peer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_crowd_that_dozes_is_heard_whole() {
+    const CROWD: usize = 600;
+    on_executor(|| async {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Options::default()).unwrap();
+        let (mut peers, mut heard) = (Vec::new(), Vec::new());
+        for _ in 0..CROWD {
+            peers.push(connect(listener.local_address()).await.unwrap().split());
+            let mut reading = listener.accept().await.unwrap().adopt().unwrap().split().0;
+            heard.push(spawn_joined(async move {
+                let mut read = Vec::new();
+                for _ in 0..2 {
+                    let mut into = [0; 10];
+                    let got = reading.read(&mut into).await.unwrap();
+                    read.extend_from_slice(&into[..got]);
+                    reading.doze(true);
+                }
+                read
+            }));
+        }
+        for text in [b"a", b"b"] {
+            for (_, writing) in &mut peers {
+                writing.write_all(text).await.unwrap();
+            }
+            // Until all have read the first, and doze.
+            sleep(Duration::from_millis(30)).await;
+        }
+        assert!(join_all(heard).await.iter().all(|read| read == b"ab"));
+    });
+}
+
+#[test]
+fn a_connection_dropped_while_it_dozes_closes() {
+    on_executor(|| async {
+        let (stream, peer) = with_peer(|mut peer| {
+            peer.write_all(b"here").unwrap();
+            assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
+        })
+        .await;
+        let mut reading = stream.split().0;
+        reading.read(&mut [0; 10]).await.unwrap();
+        reading.doze(true);
+        drop(reading);
+        blocking(move || peer.join().unwrap()).await;
+    });
+}
+
+#[test]
+fn a_task_that_dozes_at_the_end_is_dropped() {
+    let (to, from) = mpsc::channel::<()>();
+    let peer = on_executor(move || async move {
+        let (stream, peer) = with_peer(|mut peer| {
+            peer.write_all(b"here").unwrap();
+            assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
+        })
+        .await;
+        let mut reading = stream.split().0;
+        reading.read(&mut [0; 10]).await.unwrap();
+        reading.doze(true);
+        spawn_in(Class::Data, async move {
+            let _ = reading.read(&mut [0; 10]).await;
+            drop(to);
+        });
+        yield_now().await;
+        peer
+    });
+    assert!(from.recv().is_err());
+    peer.join().unwrap();
+}
+
 const WRITE: OpenMode = OpenMode::Write { create: true, synced: false };
 
 #[test]

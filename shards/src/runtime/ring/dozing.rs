@@ -1,0 +1,107 @@
+//! Owns the descriptors that doze: their news may come late. They gather in an epoll set, which wakes nobody by itself,
+//! and are taken together.
+
+use super::executor::{add_timer, current};
+use super::operation::readable;
+use super::readiness::Readiness;
+use crate::clock::{Instant, now};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use slab::Slab;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+/// How late news may come: a sleeping executor is woken for them this often at most.
+const LATE_MAX: Duration = Duration::from_millis(10);
+/// News within that time from which on more are awaited by the clock; fewer ring for themselves.
+const CROWD: usize = 2;
+/// News taken by one system call.
+const NEWS_MAX: usize = 256;
+
+/// The descriptors of one executor that doze.
+pub(super) struct Dozing {
+    epoll: Epoll,
+    places: Slab<Rc<Readiness>>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place(usize);
+
+impl Dozing {
+    /// Empty; and a handle of the set, readable when there are news.
+    pub fn new() -> io::Result<(Self, Arc<OwnedFd>)> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let bell = Arc::new(epoll.0.try_clone()?);
+        Ok((Self { epoll, places: Slab::new() }, bell))
+    }
+
+    /// Tells `readiness` of its descriptor from now on, of what is there already too, until [`Dozing::remove`].
+    pub fn add(&mut self, readiness: Rc<Readiness>) -> io::Result<Place> {
+        let descriptor = readiness.descriptor.clone();
+        let place = self.places.insert(readiness);
+        let events = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
+        if let Err(error) = self.epoll.add(&*descriptor, EpollEvent::new(events, place as u64)) {
+            self.places.remove(place);
+            return Err(error.into());
+        }
+        Ok(Place(place))
+    }
+
+    pub fn remove(&mut self, place: Place) {
+        let readiness = self.places.remove(place.0);
+        self.epoll.delete(&*readiness.descriptor).expect("what was added and is open can be removed");
+    }
+
+    /// Takes the news there are, and adds who waited for them to `woken`; how many they were.
+    fn look(&self, woken: &mut Vec<Waker>) -> usize {
+        let mut news = [EpollEvent::empty(); NEWS_MAX];
+        let mut taken = 0;
+        loop {
+            // Without a timeout nothing interrupts it.
+            let count = self.epoll.wait(&mut news, EpollTimeout::ZERO).unwrap_or(0);
+            for one in &news[..count] {
+                let readiness = &self.places[one.data() as usize];
+                woken.extend(readiness.hear(one.events().bits()));
+            }
+            taken += count;
+            if count < NEWS_MAX {
+                return taken;
+            }
+        }
+    }
+
+    /// Lets go of all who wait.
+    pub fn give_up(&self) -> Vec<Waker> {
+        self.places.iter().filter_map(|(_, readiness)| readiness.take_waker()).collect()
+    }
+}
+
+/// Wakes who hears of news, as long as the executor runs. The first after a silence at once, the others
+/// [`LATE_MAX`] apart: many of them cost no more wakes than that.
+pub(super) async fn rouse(bell: Arc<OwnedFd>) {
+    let mut last = Instant::from_nanos(0);
+    loop {
+        // An error tells nothing: looking finds out.
+        let _ = readable(&bell).await;
+        add_timer(last + LATE_MAX).await;
+        loop {
+            last = now();
+            if look() < CROWD {
+                break;
+            }
+            add_timer(last + LATE_MAX).await;
+        }
+    }
+}
+
+fn look() -> usize {
+    let executor = current();
+    let mut woken = Vec::new();
+    let taken = executor.dozing.borrow().as_ref().map_or(0, |dozing| dozing.look(&mut woken));
+    woken.into_iter().for_each(Waker::wake);
+    taken
+}

@@ -1,0 +1,71 @@
+//! Decides when a connection is drowsy: its peer says only that it is alive, and is in no hurry for the answers.
+
+use odradek_shards::clock::Instant;
+use std::time::Duration;
+
+/// Patient requests in a row that make a connection drowsy.
+const PATIENT_MIN: u8 = 2;
+/// Who asks again sooner than this does wait for the answers.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+
+/// What the last requests of a connection say about the next one.
+#[derive(Debug, Default)]
+pub struct Drowsiness {
+    /// Patient requests in a row, up to [`PATIENT_MIN`].
+    patient: u8,
+    /// When the last request came.
+    last: Instant,
+}
+
+impl Drowsiness {
+    /// A request has come, and may wait or not.
+    pub fn hear(&mut self, may_wait: bool, now: Instant) {
+        if !may_wait {
+            self.patient = 0;
+        } else if self.patient < PATIENT_MIN && now.saturating_since(self.last) >= PAUSE_MIN {
+            self.patient += 1;
+        }
+        self.last = now;
+    }
+
+    /// The next request may be noticed some milliseconds late.
+    pub fn is_drowsy(&self) -> bool {
+        self.patient == PATIENT_MIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests as (milliseconds, may wait); whether the connection is drowsy after each.
+    fn after_each(requests: &[(u64, bool)]) -> Vec<bool> {
+        let mut drowsiness = Drowsiness::default();
+        let hear = |&(millis, may_wait): &(u64, bool)| {
+            drowsiness.hear(may_wait, Instant::from_nanos(millis * 1_000_000));
+            drowsiness.is_drowsy()
+        };
+        requests.iter().map(hear).collect()
+    }
+
+    #[test]
+    fn a_peer_that_only_beats_gets_drowsy() {
+        assert_eq!(after_each(&[(1000, true), (4000, true), (7000, true)]), [false, true, true]);
+    }
+
+    #[test]
+    fn any_other_request_wakes() {
+        assert_eq!(after_each(&[(1000, true), (4000, true), (4001, false), (7000, true)]), [false, true, false, false]);
+    }
+
+    #[test]
+    fn who_asks_again_at_once_stays_awake() {
+        let hurried: Vec<_> = (0..100).map(|nth| (1000 + nth, true)).collect();
+        assert!(after_each(&hurried).iter().all(|drowsy| !drowsy));
+    }
+
+    #[test]
+    fn requests_that_were_looked_at_together_do_not_wake() {
+        assert_eq!(after_each(&[(1000, true), (1015, true), (1030, true), (1030, true)]), [false, true, true, true]);
+    }
+}
