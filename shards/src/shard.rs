@@ -16,6 +16,8 @@ mod news;
 mod notes;
 mod offline;
 mod read;
+mod removal_pace;
+mod removals;
 mod responder;
 mod restore;
 mod retention;
@@ -46,6 +48,7 @@ use futures_util::future::{Either, select};
 use journals::{Journaling, Member};
 use moves::Moves;
 use news::NewsDesk;
+use removals::Removals;
 use responder::Responder;
 use scrub::Scrubber;
 pub use scrub::{ScrubCounts, ScrubSettings};
@@ -168,6 +171,7 @@ pub struct Shard {
     news: NewsDesk,
     shortages: Shortages,
     moves: Moves,
+    removals: Removals,
     myself: Weak<Self>,
 }
 
@@ -203,6 +207,7 @@ impl Shard {
             news: NewsDesk::default(),
             shortages: Shortages::default(),
             moves: Moves::new(settings.move_rate),
+            removals: Removals::new(),
             myself: myself.clone(),
             settings,
         });
