@@ -28,6 +28,10 @@ pub const REQUEST_BYTES_MAX_DEFAULT: usize = 256 << 20;
 /// Bytes that one shard reads from disk at the same time for consumers; a single larger read goes alone.
 pub const DISK_READ_BYTES_MAX: usize = 32 << 20;
 
+/// Parts of one request that are read from disk although too little room is left for what they have; others are read only
+/// from memory then.
+pub const UNFIT_READS_MAX: usize = 4;
+
 /// Bytes that one shard has read ahead for readers in sequence of old data.
 pub const READ_AHEAD_BYTES_MAX: usize = 32 << 20;
 
