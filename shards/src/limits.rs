@@ -28,6 +28,10 @@ pub const REQUEST_BYTES_MAX_DEFAULT: usize = 256 << 20;
 /// Bytes that one shard reads from disk at the same time for consumers; a single larger read goes alone.
 pub const DISK_READ_BYTES_MAX: usize = 32 << 20;
 
+/// Parts of one request that are read from disk although too little room is left for what they have; others are read only
+/// from memory then.
+pub const UNFIT_READS_MAX: usize = 4;
+
 /// Bytes that one shard has read ahead for readers in sequence of old data.
 pub const READ_AHEAD_BYTES_MAX: usize = 32 << 20;
 
@@ -125,6 +129,22 @@ pub const TRIM_PAUSE: Duration = Duration::from_millis(10);
 
 /// Lets writes pass between two groups of segments that a log loses.
 pub const REMOVAL_PAUSE: Duration = Duration::from_millis(5);
+
+/// What is removed from disk rests for so many times as long as its last step took.
+pub const REMOVAL_RESTS: u32 = 19;
+
+/// However fast a file system forgets files: its disk is told later.
+pub const REMOVAL_BYTES_PER_SECOND: u64 = 400 << 20;
+
+/// What is due for so long is removed at twice the speed, and after so much more again.
+pub const REMOVALS_LATE: Duration = Duration::from_secs(30);
+
+/// Removals hurry where no more than one in so many bytes of a volume is left.
+pub const SPACE_SHORT_BELOW: u64 = 20;
+
+/// How often a removal that is due asks whether its readers are done, and how long it waits for them.
+pub const LEASE_POLL: Duration = Duration::from_secs(1);
+pub const LEASE_MAX: Duration = Duration::from_mins(1);
 
 /// A cleaned segment takes the place of others within a few of these.
 pub const REPLACEMENT_POLL: Duration = Duration::from_millis(1);

@@ -17,6 +17,8 @@ mod news;
 mod notes;
 mod offline;
 mod read;
+mod removal_pace;
+mod removals;
 mod responder;
 mod restore;
 mod retention;
@@ -47,6 +49,7 @@ use futures_util::future::{Either, select};
 use journals::{Journaling, Member};
 use moves::Moves;
 use news::NewsDesk;
+use removals::Removals;
 use responder::Responder;
 pub use scrub::ScrubSettings;
 use scrub::Scrubber;
@@ -169,6 +172,7 @@ pub struct Shard {
     news: NewsDesk,
     shortages: Shortages,
     moves: Moves,
+    removals: Removals,
     myself: Weak<Self>,
 }
 
@@ -204,6 +208,7 @@ impl Shard {
             news: NewsDesk::default(),
             shortages: Shortages::default(),
             moves: Moves::new(settings.move_rate),
+            removals: Removals::new(),
             myself: myself.clone(),
             settings,
         });

@@ -1,6 +1,7 @@
-//! Removing segments below the log start offset, and whole logs. Files are renamed first and unlinked later, when
-//! whoever still reads them is done.
+//! Taking segments below the log start offset out of a log, and whole logs out of their directory. Files are renamed first,
+//! and removed later, when whoever still reads them is done.
 
+use super::doomed::Doomed;
 use super::error::{Doing, StorageError};
 use super::limits::SEGMENTS_REMOVED_AT_ONCE;
 use super::log::Log;
@@ -12,7 +13,8 @@ use std::io;
 use std::rc::Rc;
 
 /// What belongs to one segment.
-const EXTENSIONS: [&str; 5] = [names::LOG, names::INDEX, names::TIME_INDEX, names::TRANSACTION_INDEX, names::SNAPSHOT];
+pub(super) const EXTENSIONS: [&str; 5] =
+    [names::LOG, names::INDEX, names::TIME_INDEX, names::TRANSACTION_INDEX, names::SNAPSHOT];
 
 /// Segments that have left the log, to be renamed. To be run and handed to [`Log::finish_deletion`].
 #[must_use]
@@ -25,12 +27,6 @@ pub struct Deletion {
 pub struct Deleted {
     files: Vec<Rc<SegmentFile>>,
     result: Result<(), StorageError>,
-}
-
-/// Renamed files, to be unlinked after `file.delete.delay.ms`.
-#[must_use]
-pub struct Doomed {
-    files: Vec<Rc<SegmentFile>>,
 }
 
 impl Log {
@@ -76,7 +72,7 @@ impl Log {
         // What was not synced of them is not missed any more.
         self.flushed = self.flushed.max(self.segments.first().base.min(self.written));
         self.check();
-        Ok(Doomed { files: deleted.files })
+        Ok(Doomed::segments(self.dir.clone(), &deleted.files))
     }
 }
 
@@ -101,28 +97,11 @@ impl Deletion {
 async fn rename(file: &SegmentFile) -> Result<(), StorageError> {
     let names = EXTENSIONS.map(|extension| file.name(extension));
     file.mark_deleted();
-    for name in names {
-        let renamed = file.dir().rename(&name, &format!("{name}{}", names::DELETED)).await;
+    for (name, extension) in names.iter().zip(EXTENSIONS) {
+        let renamed = file.dir().rename(name, &file.name(extension)).await;
         absent_is_fine(renamed).doing("renaming a deleted segment")?;
     }
     Ok(())
-}
-
-impl Doomed {
-    pub(super) fn of(files: Vec<Rc<SegmentFile>>) -> Self {
-        Self { files }
-    }
-
-    /// Unlinks the files. Reads that hold them open go on.
-    pub async fn unlink(self) -> Result<(), StorageError> {
-        for file in &self.files {
-            for extension in EXTENSIONS {
-                absent_is_fine(file.dir().remove_file(&file.name(extension)).await).doing("unlinking a segment")?;
-            }
-            file.release();
-        }
-        Ok(())
-    }
 }
 
 pub(super) fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
@@ -133,7 +112,8 @@ pub(super) fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
 }
 
 /// Takes a whole log out of its log directory `parent` by renaming it, as Kafka does when a topic is deleted. Jobs and
-/// reads under way go on in the renamed directory. Returns the new name, for [`discard`]. `unique` must be random.
+/// reads under way go on in the renamed directory. Returns the new name, for
+/// [`Doomed::log`]. `unique` must be random.
 pub async fn retire(
     parent: &Directory,
     topic: &str,
@@ -144,9 +124,4 @@ pub async fn retire(
     parent.rename(&names::directory(topic, partition), &name).await.doing("renaming a deleted log")?;
     parent.sync().await.doing("syncing a log directory")?;
     Ok(name)
-}
-
-/// Removes a retired log and all its files.
-pub async fn discard(parent: &Directory, name: &str) -> Result<(), StorageError> {
-    absent_is_fine(parent.remove_dir_all(name).await).doing("removing a deleted log")
 }

@@ -1,6 +1,6 @@
 //! Files a crash leaves behind in a log's directory, and what becomes of them before the log is opened (Kafka's rules).
 //!
-//! `.deleted` goes. `.cleaned` goes, and with it every `.swap` at or above the lowest `.cleaned` base: that cleaning was
+//! `.deleted` goes, when there is time. `.cleaned` goes, and with it every `.swap` at or above the lowest `.cleaned` base: that cleaning was
 //! not complete. Any other `.swap` is complete: the segments it covers go, then it takes its name.
 //!
 //! The directory is synced between steps of which a later one must not outlive an earlier one, for a power cut may undo
@@ -20,14 +20,12 @@ use crate::types::Offset;
 /// The aside file of an interrupted replacement.
 const TEMPORARY: &str = ".tmp";
 
-/// Clears the leftovers away and lists what remains.
-pub(super) async fn clear(dir: &Directory) -> Result<Vec<Entry>, StorageError> {
-    let entries = dir.list().await.doing("listing a log's directory")?;
-    let is_leftover = |name: &str| {
-        [names::DELETED, names::CLEANED, names::SWAP, TEMPORARY].iter().any(|suffix| name.ends_with(suffix))
-    };
+/// Clears the leftovers away and lists what remains, without the files to be removed later, whose names come second.
+pub(super) async fn clear(dir: &Directory) -> Result<(Vec<Entry>, Vec<String>), StorageError> {
+    let (entries, deleted) = list(dir).await?;
+    let is_leftover = |name: &str| [names::CLEANED, names::SWAP, TEMPORARY].iter().any(|suffix| name.ends_with(suffix));
     if !entries.iter().any(|entry| is_leftover(&entry.name)) {
-        return Ok(entries);
+        return Ok((entries, deleted));
     }
     let cleaned = entries.iter().filter(|entry| entry.name.ends_with(names::CLEANED));
     let incomplete = cleaned.filter_map(|entry| base(&entry.name)).min();
@@ -41,7 +39,14 @@ pub(super) async fn clear(dir: &Directory) -> Result<Vec<Entry>, StorageError> {
     remove_all(dir, &void).await?;
     remove_all(dir, &cleaned).await?;
     replace(dir, &entries, &swaps).await?;
-    dir.list().await.doing("listing a log's directory")
+    list(dir).await
+}
+
+async fn list(dir: &Directory) -> Result<(Vec<Entry>, Vec<String>), StorageError> {
+    let entries = dir.list().await.doing("listing a log's directory")?;
+    let (deleted, entries) = entries.into_iter().partition(|entry| entry.name.ends_with(names::DELETED));
+    let deleted: Vec<Entry> = deleted;
+    Ok((entries, deleted.into_iter().map(|entry| entry.name).collect()))
 }
 
 /// Removes some files durably.
@@ -76,7 +81,7 @@ async fn replace(dir: &Directory, entries: &[Entry], swaps: &[&Entry]) -> Result
     }
     let is_covered = |entry: &&Entry| {
         let within = covered.zip(base(&entry.name)).is_some_and(|((first, end), base)| (first..end).contains(&base));
-        within && ![names::SWAP, names::DELETED, names::CLEANED].iter().any(|suffix| entry.name.ends_with(suffix))
+        within && ![names::SWAP, names::CLEANED].iter().any(|suffix| entry.name.ends_with(suffix))
     };
     let originals: Vec<_> = entries.iter().filter(is_covered).collect();
     remove_all(dir, &originals).await?;

@@ -86,6 +86,9 @@ pub(super) const INFLATED_BYTES_MAX: usize = 256 << 20;
 /// Bytes of batches that are judged by one turn of the blocking thread; a single larger batch comes whole.
 pub(super) const CLEAN_BYTES: usize = 256 << 10;
 
+/// Bytes of a file that are removed at once: file systems keep writers waiting as long as they free space.
+pub(super) const REMOVED_AT_ONCE: u64 = 4 << 20;
+
 /// Segments renamed by one deletion, so that writes have their turn soon.
 pub(super) const SEGMENTS_REMOVED_AT_ONCE: usize = 8;
 

@@ -26,7 +26,7 @@ use crate::types::Offset;
 use std::sync::Arc;
 
 pub(super) async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening, noted: Noted) -> Result<Log, OpenError> {
-    let entries = leftovers::clear(&dir).await?;
+    let (entries, deleted) = leftovers::clear(&dir).await?;
     let files = SegmentFiles::group(&entries);
     remove_orphans(&dir, &entries, &files).await?;
     let (segments, end) = (Vec::new(), how.log_start);
@@ -36,7 +36,9 @@ pub(super) async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening, n
         loader.start_over().await?;
     }
     loader.remove_stray_snapshots().await?;
-    Ok(loader.finish(replay).await?)
+    let mut log = loader.finish(replay).await?;
+    log.found = deleted;
+    Ok(log)
 }
 
 /// One segment's files as the directory lists them.
@@ -329,6 +331,7 @@ impl Loader {
             submitted: self.end,
             jobs: Jobs::default(),
             failed: None,
+            found: Vec::new(),
             dir: self.dir,
             config: self.config,
         };

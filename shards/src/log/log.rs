@@ -2,6 +2,7 @@
 //! append, write, seal, read, lookup, delete, truncate, close.
 
 use super::config::LogConfig;
+use super::doomed::Doomed;
 use super::error::{OpenError, StorageError};
 use super::leader_epoch::LeaderEpochs;
 use super::loader;
@@ -52,6 +53,8 @@ pub struct Log {
     pub(super) cuts: u32,
     pub(super) jobs: Jobs,
     pub(super) failed: Option<StorageError>,
+    /// Removed files of an earlier run.
+    pub(super) found: Vec<String>,
 }
 
 /// The jobs under way.
@@ -98,6 +101,12 @@ impl Log {
         noted: Noted,
     ) -> Result<Self, OpenError> {
         loader::open(dir, config, how, noted).await
+    }
+
+    /// What an earlier run should have removed and did not come to.
+    pub fn take_found(&mut self) -> Option<Doomed> {
+        let names = std::mem::take(&mut self.found);
+        (!names.is_empty()).then(|| Doomed::found(self.dir.clone(), names))
     }
 
     /// The first offset that can be read.

@@ -10,6 +10,7 @@ mod close;
 mod config;
 mod delete;
 mod disk_read;
+mod doomed;
 mod error;
 mod heat;
 mod index;
@@ -62,8 +63,9 @@ pub use checkpoint::{
 };
 pub use close::{close, settle, trim, write_back};
 pub use config::{CleanupPolicy, Durability, LogConfig};
-pub use delete::{Deleted, Deletion, Doomed, discard, retire};
+pub use delete::{Deleted, Deletion, retire};
 pub use disk_read::DiskRead;
+pub use doomed::Doomed;
 pub use error::{AppendError, OpenError, ProducerError, ReadError, StorageError, storage_error};
 pub use journaling::{Restored, SyncPoint, Unjournaled};
 pub use leader_epoch::{EpochStart, LeaderEpochs};

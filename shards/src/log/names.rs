@@ -8,7 +8,7 @@ pub const TIME_INDEX: &str = "timeindex";
 pub const TRANSACTION_INDEX: &str = "txnindex";
 pub const SNAPSHOT: &str = "snapshot";
 
-/// Added to a file that is about to be unlinked.
+/// Ends the name of a file that is about to be unlinked.
 pub const DELETED: &str = ".deleted";
 /// A cleaner's output, not complete.
 pub const CLEANED: &str = ".cleaned";
@@ -26,6 +26,12 @@ const NAME_BYTES_MAX: usize = 255;
 /// `%020d.<extension>`.
 pub fn file(base: Offset, extension: &str) -> String {
     format!("{:020}.{extension}", base.0)
+}
+
+/// Added to a file that is about to be unlinked: no other file must take its name in the meantime, as a segment that is
+/// compacted anew would.
+pub fn deleted_suffix(unique: u64) -> String {
+    format!(".{unique:016x}{DELETED}")
 }
 
 /// A segment file's base offset and what follows the first dot; `None` for any other file.
@@ -87,6 +93,9 @@ mod tests {
         assert_eq!(file(Offset(42), LOG), "00000000000000000042.log");
         assert_eq!(parse_file("00000000000000000042.timeindex"), Some((Offset(42), TIME_INDEX)));
         assert_eq!(parse_file("00000000000000000042.log.swap"), Some((Offset(42), "log.swap")));
+        let deleted = file(Offset(42), LOG) + &deleted_suffix(7);
+        assert_eq!(deleted, "00000000000000000042.log.0000000000000007.deleted");
+        assert_ne!(parse_file(&deleted), Some((Offset(42), LOG)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Owns what readers in sequence will ask for next: read from disk while they are still sent what they asked for.
 //! Readers of one log that follow each other closely share it.
 
-use super::limits::{READ_AHEAD_KEPT, READERS_GONE, READS_IN_FLIGHT_MAX};
+use super::limits::{READ_AHEAD_KEPT, READS_IN_FLIGHT_MAX};
 use super::read_pace::ReadPace;
 use super::segment_file::SegmentFile;
 use crate::budget::Budget;
@@ -22,7 +22,6 @@ pub struct ReadAhead {
     /// Bytes that the disk is being asked for: whoever writes stands behind them.
     in_flight: Budget,
     pace: RefCell<ReadPace>,
-    last_read: Cell<Option<Instant>>,
     /// A task is there that lets go of what nobody took.
     tidying: Cell<bool>,
 }
@@ -49,8 +48,8 @@ impl ReadAhead {
     pub fn new(bytes_max: usize) -> Rc<Self> {
         let in_flight = Budget::new(READS_IN_FLIGHT_MAX);
         let pace = RefCell::new(ReadPace::new());
-        let (windows, last_read, tidying) = Default::default();
-        Rc::new(Self { bytes_max, windows, in_flight, pace, last_read, tidying })
+        let (windows, tidying) = Default::default();
+        Rc::new(Self { bytes_max, windows, in_flight, pace, tidying })
     }
 
     /// Bytes of memory that windows take or will take.
@@ -62,15 +61,14 @@ impl ReadAhead {
     pub(super) async fn read(&self, file: &SegmentFile, position: u64, len: usize) -> io::Result<Bytes> {
         self.in_flight.set_limit(self.pace.borrow().bytes(runtime::now()));
         let read = file.read(position, len, &self.in_flight).await;
-        self.last_read.set(Some(runtime::now()));
+        self.pace.borrow_mut().read(runtime::now());
         read
     }
 
     /// A journal's write ended after so long: readers give way to it, or need not.
     pub fn wrote(&self, took: Duration) {
         let now = runtime::now();
-        let just_read = self.last_read.get().is_some_and(|read| now - read < took + READERS_GONE);
-        self.pace.borrow_mut().wrote(now, took, just_read || self.in_flight.held() > 0);
+        self.pace.borrow_mut().wrote(now, took, self.in_flight.held() > 0);
         self.in_flight.set_limit(self.pace.borrow().bytes(now));
     }
 

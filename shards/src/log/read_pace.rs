@@ -2,7 +2,9 @@
 //! stands behind that in the disk's queue: when a journal's writes take much longer than they do alone it is halved, and it
 //! grows slowly while they do not.
 
-use super::limits::{PACE_FORGOTTEN, READS_IN_FLIGHT_MAX, READS_IN_FLIGHT_MIN, READS_IN_FLIGHT_STEP, WRITE_DELAY_MIN};
+use super::limits::{
+    PACE_FORGOTTEN, READERS_GONE, READS_IN_FLIGHT_MAX, READS_IN_FLIGHT_MIN, READS_IN_FLIGHT_STEP, WRITE_DELAY_MIN,
+};
 use crate::clock::Instant;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ pub(super) struct ReadPace {
     bytes: usize,
     /// What a write takes while nobody reads, lately.
     alone: Duration,
+    last_read: Option<Instant>,
     last_write: Option<Instant>,
     last_cut: Option<Instant>,
 }
@@ -19,12 +22,18 @@ const LATELY: u32 = 16;
 
 impl ReadPace {
     pub fn new() -> Self {
-        Self { bytes: READS_IN_FLIGHT_MAX, alone: WRITE_DELAY_MIN, last_write: None, last_cut: None }
+        Self { bytes: READS_IN_FLIGHT_MAX, alone: WRITE_DELAY_MIN, last_read: None, last_write: None, last_cut: None }
     }
 
-    /// A write of the journal ended after so long, beside readers or not.
-    pub fn wrote(&mut self, now: Instant, took: Duration, beside_readers: bool) {
+    /// A read from disk ended.
+    pub fn read(&mut self, now: Instant) {
+        self.last_read = Some(now);
+    }
+
+    /// A write of the journal ended after so long, while reads are under way or not.
+    pub fn wrote(&mut self, now: Instant, took: Duration, reading: bool) {
         self.last_write = Some(now);
+        let beside_readers = reading || self.has_stood_behind_a_read(now, took);
         if !beside_readers {
             self.alone = (self.alone * (LATELY - 1) + took) / LATELY;
         }
@@ -35,6 +44,11 @@ impl ReadPace {
             self.last_cut = Some(now);
             self.bytes = (self.bytes / 2).max(READS_IN_FLIGHT_MIN);
         }
+    }
+
+    /// A read ended while the write was under way, or so shortly before that another one is about to follow.
+    fn has_stood_behind_a_read(&self, now: Instant, took: Duration) -> bool {
+        self.last_read.is_some_and(|read| now - read < took + READERS_GONE)
     }
 
     /// Bytes that may be in flight now.
@@ -93,6 +107,24 @@ mod tests {
         assert_eq!(pace.bytes(at(200)), READS_IN_FLIGHT_MAX, "this disk is no faster");
         pace.wrote(at(210), SLOW * 3, true);
         assert_eq!(pace.bytes(at(210)), READS_IN_FLIGHT_MAX / 2);
+    }
+
+    #[test]
+    fn a_write_that_began_shortly_after_a_read_was_beside_readers() {
+        let mut pace = ReadPace::new();
+        let begun = at(1000);
+        pace.read(begun - READERS_GONE + Duration::from_millis(1));
+        pace.wrote(begun + SLOW, SLOW, false);
+        assert_eq!(pace.bytes(begun + SLOW), READS_IN_FLIGHT_MAX / 2);
+    }
+
+    #[test]
+    fn a_write_that_began_long_after_a_read_was_alone() {
+        let mut pace = ReadPace::new();
+        let begun = at(1000);
+        pace.read(begun - READERS_GONE);
+        pace.wrote(begun + SLOW, SLOW, false);
+        assert_eq!(pace.bytes(begun + SLOW), READS_IN_FLIGHT_MAX);
     }
 
     #[test]

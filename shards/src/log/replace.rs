@@ -10,7 +10,8 @@
 //! The directory is synced after each line.
 
 use super::cleaned_segment::Complete;
-use super::delete::{Doomed, absent_is_fine};
+use super::delete::{self, absent_is_fine};
+use super::doomed::Doomed;
 use super::error::{Doing, StorageError};
 use super::log::Log;
 use super::names;
@@ -60,7 +61,7 @@ impl Log {
         let end = self.segments.replace(first.base(), last.base(), Segment::cleaned(file, size));
         self.tail.drop_below(end);
         self.check();
-        Ok(Doomed::of(replaced.old))
+        Ok(Doomed::segments(self.dir.clone(), &replaced.old))
     }
 
     /// Segments are being renamed: none must be deleted, nor the log closed.
@@ -79,33 +80,31 @@ impl Replacement {
 
 async fn replace(old: &[Rc<SegmentFile>], new: &SegmentFile) -> Result<(), StorageError> {
     let dir = new.dir();
-    rename(new, &EXTENSIONS, names::CLEANED, names::SWAP).await?;
+    new.rename_to(names::SWAP);
+    rename(new, &EXTENSIONS, names::CLEANED).await?;
     dir.sync().await.doing("syncing a log's directory")?;
     for (at, old) in old.iter().enumerate() {
         old.mark_replaced();
-        rename(old, &EXTENSIONS, "", names::DELETED).await?;
-        if at > 0 {
-            let snapshot = names::file(old.base(), names::SNAPSHOT);
-            let renamed = dir.rename(&snapshot, &format!("{snapshot}{}", names::DELETED)).await;
-            absent_is_fine(renamed).doing("renaming a producer snapshot")?;
-        }
+        old.mark_deleted();
+        // The first one's snapshot is the new one's too.
+        rename(old, if at > 0 { &delete::EXTENSIONS } else { &EXTENSIONS }, "").await?;
     }
     dir.sync().await.doing("syncing a log's directory")?;
     // Were its indexes first, a start would take them for those of the old.
     let (log, indexes) = EXTENSIONS.split_at(1);
+    new.rename_to("");
     for extensions in [log, indexes] {
-        rename(new, extensions, names::SWAP, "").await?;
+        rename(new, extensions, names::SWAP).await?;
         dir.sync().await.doing("syncing a log's directory")?;
     }
     Ok(())
 }
 
-/// Gives the files that there are another suffix.
-async fn rename(file: &SegmentFile, extensions: &[&str], from: &str, to: &'static str) -> Result<(), StorageError> {
-    file.rename_to(to);
+/// Gives the files that there are the names that the segment has now.
+async fn rename(file: &SegmentFile, extensions: &[&str], from: &str) -> Result<(), StorageError> {
     for extension in extensions {
-        let name = names::file(file.base(), extension);
-        let renamed = file.dir().rename(&format!("{name}{from}"), &format!("{name}{to}")).await;
+        let before = names::file(file.base(), extension) + from;
+        let renamed = file.dir().rename(&before, &file.name(extension)).await;
         absent_is_fine(renamed).doing("renaming a cleaned segment")?;
     }
     Ok(())

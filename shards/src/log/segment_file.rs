@@ -10,6 +10,7 @@ use crate::budget::Budget;
 use crate::runtime::{self, Directory, File, OpenMode};
 use crate::types::{Offset, Timestamp};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::io;
 
@@ -18,7 +19,7 @@ pub(super) struct SegmentFile {
     dir: Directory,
     base: Offset,
     /// Added to the names once the segment is to be deleted.
-    suffix: Cell<&'static str>,
+    suffix: RefCell<Cow<'static, str>>,
     reader: RefCell<Option<File>>,
     /// Counts truncations: a read that began before one must not believe what it finds.
     generation: Cell<u32>,
@@ -51,7 +52,7 @@ impl SegmentFile {
         Self {
             dir: dir.clone(),
             base,
-            suffix: Cell::new(""),
+            suffix: RefCell::default(),
             reader: RefCell::default(),
             generation: Cell::default(),
             hints: RefCell::default(),
@@ -76,7 +77,7 @@ impl SegmentFile {
 
     /// Name of one of the segment's files as it is now.
     pub fn name(&self, extension: &str) -> String {
-        names::file(self.base, extension) + self.suffix.get()
+        names::file(self.base, extension) + &self.suffix.borrow()
     }
 
     /// The `.log` file, open for reading.
@@ -212,12 +213,12 @@ impl SegmentFile {
     }
 
     pub fn is_deleted(&self) -> bool {
-        self.suffix.get() == names::DELETED || self.replaced.get()
+        self.suffix.borrow().ends_with(names::DELETED) || self.replaced.get()
     }
 
-    /// The files carry `.deleted` from now on.
+    /// The files have names from now on that no other will have.
     pub fn mark_deleted(&self) {
-        self.suffix.set(names::DELETED);
+        self.suffix.replace(names::deleted_suffix(runtime::random_u64()).into());
     }
 
     /// A cleaned segment takes its place. Who has the file open reads on; who has not finds it gone, as a later
@@ -228,7 +229,7 @@ impl SegmentFile {
 
     /// The files carry this after their names from now on.
     pub fn rename_to(&self, suffix: &'static str) {
-        self.suffix.set(suffix);
+        self.suffix.replace(suffix.into());
     }
 
     /// Where the batch that begins with `offset` lies, if a read ended just before it.

@@ -43,6 +43,8 @@ pub trait Host {
     fn flushed(&self, replica: &Replica);
     /// The log's tail takes another amount of memory.
     fn tail_changed(&self, replica: &Replica);
+    /// These files are to be removed after so long.
+    fn doomed(&self, doomed: Doomed, delay: Duration);
     /// The process is out of descriptors or memory; what is to be done waits.
     fn short(&self, home: &Home, cause: &StorageError);
     /// Said once per replica.
@@ -285,7 +287,7 @@ impl Replica {
     }
 
     async fn remove(self: Rc<Self>, host: Rc<dyn Host>) {
-        let result = self.until_supplied(&host, async || self.remove_segments().await).await;
+        let result = self.until_supplied(&host, async || self.remove_segments(&host).await).await;
         let more = matches!(result, Ok(true)) && self.log.borrow().has_removable();
         self.io_ended(&host, result.map(drop));
         if more {
@@ -296,10 +298,10 @@ impl Replica {
 
     /// Removes some of what lies below the log start; returns whether it did. What of that is in memory only is written
     /// first and sealed, and where it is everything, the new segment gets its file.
-    async fn remove_segments(&self) -> Result<bool, StorageError> {
+    async fn remove_segments(&self, host: &Rc<dyn Host>) -> Result<bool, StorageError> {
         self.sealed().await;
         self.replaced().await;
-        while !self.remove_settled().await? {
+        while !self.remove_settled(host).await? {
             let write = { self.log.borrow_mut().begin_write_below_start() };
             if let Some(write) = write {
                 self.run_write(write).await?;
@@ -314,12 +316,12 @@ impl Replica {
     }
 
     /// Returns whether there was something to remove.
-    async fn remove_settled(&self) -> Result<bool, StorageError> {
+    async fn remove_settled(&self, host: &Rc<dyn Host>) -> Result<bool, StorageError> {
         let deletion = self.log.borrow_mut().begin_deletion(runtime::wall_clock());
         let Some(deletion) = deletion else { return Ok(false) };
         let deleted = deletion.run().await;
         let doomed = self.log.borrow_mut().finish_deletion(deleted)?;
-        self.unlink_later(doomed);
+        self.remove_later(host, doomed);
         Ok(true)
     }
 
@@ -338,14 +340,9 @@ impl Replica {
     }
 
     /// Whoever reads the segments now may go on meanwhile.
-    pub fn unlink_later(&self, doomed: Doomed) {
+    pub fn remove_later(&self, host: &Rc<dyn Host>, doomed: Doomed) {
         let delay = Duration::from_millis(self.log.borrow().config().file_delete_delay_ms);
-        runtime::spawn_in(Class::Background, async move {
-            runtime::sleep(delay).await;
-            if let Err(error) = doomed.unlink().await {
-                tracing::warn!("deleted segments stay on disk until the next start: {error}");
-            }
-        });
+        host.doomed(doomed, delay);
     }
 
     fn io_ended(self: &Rc<Self>, host: &Rc<dyn Host>, result: Result<(), StorageError>) {

@@ -1,7 +1,7 @@
 //! Owns what a directory can do, on either disk. Names are single path components.
 
 use super::shortage::harmless;
-use super::{File, direct, memory};
+use super::{File, Space, direct, memory};
 use crate::types::Timestamp;
 use std::io;
 use std::path::Path;
@@ -26,6 +26,14 @@ pub struct Entry {
     pub is_dir: bool,
     /// Bytes of a file; without meaning for a directory.
     pub len: u64,
+}
+
+/// What [`Directory::remove_some`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Removed {
+    pub bytes: u64,
+    /// The name is free.
+    pub is_gone: bool,
 }
 
 /// How a file is opened.
@@ -135,6 +143,16 @@ impl Directory {
         }
     }
 
+    /// Removes a file of `bytes_max` or less, and takes so many bytes off the end of a longer one: file systems may let all
+    /// writers wait as long as they free space. A file that has another name besides is left whole there.
+    pub async fn remove_some(&self, name: &str, bytes_max: u64) -> io::Result<Removed> {
+        check(name)?;
+        match &self.0 {
+            Inner::Direct(dir) => dir.remove_some(name, bytes_max).await,
+            Inner::Memory(dir) => dir.remove_some(name, bytes_max).await,
+        }
+    }
+
     /// Removes a directory and everything in it.
     pub async fn remove_dir_all(&self, name: &str) -> io::Result<()> {
         check(name)?;
@@ -167,6 +185,14 @@ impl Directory {
         match &self.0 {
             Inner::Direct(dir) => dir.sync().await,
             Inner::Memory(dir) => dir.sync().await,
+        }
+    }
+
+    /// Of the volume that holds it; a disk in memory has no end of it.
+    pub async fn space(&self) -> io::Result<Space> {
+        match &self.0 {
+            Inner::Direct(dir) => super::space(dir.path().to_owned()).await,
+            Inner::Memory(_) => Ok(Space { total_bytes: u64::MAX, usable_bytes: u64::MAX }),
         }
     }
 

@@ -43,7 +43,7 @@ pub mod watchdog;
 
 pub use crate::clock::{Instant, now, wall_clock};
 pub use buffer::AlignedBuffer;
-pub use directory::{Directory, Entry, OpenMode};
+pub use directory::{Directory, Entry, OpenMode, Removed};
 pub use executor::{Class, blocking, sleep, sleep_until, spawn, spawn_in, spawn_joined, yield_now};
 pub use file::File;
 pub use random::random_u64;

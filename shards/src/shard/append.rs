@@ -5,12 +5,13 @@ use super::appends::Appends;
 use super::responder::Responder;
 use crate::budget::Budget;
 use crate::error::AppendError;
-use crate::log::StorageError;
+use crate::log::{Doomed, StorageError};
 use crate::message::{AppendPart, AppendResult, Reply};
 use crate::partition::driver::{Home, Host, Replica};
 use crate::partition::{Ticket, WaitId};
 use crate::types::TopicPartition;
 use std::rc::Rc;
+use std::time::Duration;
 
 impl Shard {
     pub(super) fn append(&self, parts: &[AppendPart], responder: Responder) {
@@ -96,6 +97,10 @@ impl Host for Shard {
         let bytes = replica.log().tail_bytes();
         self.tails.borrow_mut().changed(replica.home().partition, bytes);
         self.count_unwritten(replica);
+    }
+
+    fn doomed(&self, doomed: Doomed, delay: Duration) {
+        self.remove_later(doomed, delay);
     }
 
     fn short(&self, home: &Home, cause: &StorageError) {

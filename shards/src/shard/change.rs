@@ -5,7 +5,7 @@ use super::Shard;
 use super::responder::Responder;
 use crate::error::{ChangeError, Unavailable};
 use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, SHORTAGE_PAUSE, SHORTAGE_TRIES, TAIL_SHARE};
-use crate::log::{self, Log, OpenError, Opening, StorageError, names, partition_metadata};
+use crate::log::{self, Doomed, Log, OpenError, Opening, StorageError, names, partition_metadata};
 use crate::message::{LogDirIndex, OpenPartition, PartitionChange, PartitionCheckpoint, Reply};
 use crate::partition::Input;
 use crate::partition::driver::{Home, Replica};
@@ -189,6 +189,9 @@ impl Shard {
         let log = Log::open_noted(directory, open.config.clone(), how, self.noted(open)).await.map_err(unopened)?;
         let mut log = self.restore(open, log).await?;
         self.equip(&mut log);
+        if let Some(found) = log.take_found() {
+            self.remove_later(found, Duration::ZERO);
+        }
         log.set_cleaned(open.cleaned);
         Ok(log)
     }
@@ -208,22 +211,24 @@ impl Shard {
         self.unsound.borrow_mut().remove(&partition);
         self.cleaner.forget(partition);
         self.scrubber.forget(partition);
-        let (home, delay_ms) = match slot {
+        let (home, replica) = match slot {
             Slot::Opening | Slot::Failed(None) => return Ok(()),
-            Slot::Failed(Some(home)) => (home, 0),
+            Slot::Failed(Some(home)) => (home, None),
             Slot::Open(replica) => {
                 replica.close(&self.host(), Unavailable::UnknownPartition).await;
                 let journaling = self.journaling(replica.home().log_dir);
                 journaling.journal.forget(partition);
                 journaling.notes.forget(partition);
                 self.forget_unwritten(&replica);
-                let delay_ms = replica.log().config().file_delete_delay_ms;
-                (replica.home().clone(), delay_ms)
+                (replica.home().clone(), Some(replica))
             }
         };
         let log_dir = self.log_dir(home.log_dir)?;
         let name = log::retire(log_dir, &home.topic, partition.partition, unique()).await.map_err(lost)?;
-        self.remove_later(log_dir.clone(), name, Duration::from_millis(delay_ms));
+        match replica {
+            Some(replica) => self.remove_log_later(log_dir, name, &replica),
+            None => self.remove_later(Doomed::log(log_dir.clone(), name, None), Duration::ZERO),
+        }
         Ok(())
     }
 
@@ -234,18 +239,15 @@ impl Shard {
         if let Some((topic, partition)) = names::parse_directory(name) {
             doomed = log::retire(parent, topic, partition, unique()).await.map_err(lost)?;
         }
-        self.remove_later(parent.clone(), doomed, Duration::ZERO);
+        self.remove_later(Doomed::log(parent.clone(), doomed, None), Duration::ZERO);
         Ok(())
     }
 
-    /// When the process stops earlier, the next start finds the directory by its name and discards it.
-    pub(super) fn remove_later(&self, log_dir: Directory, name: String, delay: Duration) {
-        runtime::spawn_in(Class::Background, async move {
-            runtime::sleep(delay).await;
-            if let Err(error) = log::discard(&log_dir, &name).await {
-                tracing::warn!("{name} stays on disk until the next start: {error}");
-            }
-        });
+    /// The replica was served from the directory that has this name now.
+    pub(super) fn remove_log_later(&self, log_dir: &Directory, name: String, replica: &Replica) {
+        let log = replica.log();
+        let delay = Duration::from_millis(log.config().file_delete_delay_ms);
+        self.remove_later(Doomed::log(log_dir.clone(), name, Some(&log)), delay);
     }
 }
 

@@ -170,17 +170,17 @@ impl Shard {
             Ok(Some(dirt)) if self.may_clean(replica) => dirt,
             _ => return,
         };
-        let settings = self.cleaner.settings.get();
+        let (settings, host) = (self.cleaner.settings.get(), self.host());
         let means = Means {
             map_bytes: settings.map_bytes,
             load_factor: settings.load_factor,
             pace: &self.cleaner.pace,
             must_stop: &|| !self.may_clean(replica),
-            doomed: &|doomed| replica.unlink_later(doomed),
+            doomed: &|doomed| replica.remove_later(&host, doomed),
         };
         let name = &replica.home().directory;
         self.cleaner.at.set(Some(replica.home().partition));
-        let cleaned = replica.clean(&self.host(), &dirt, &means).await;
+        let cleaned = replica.clean(&host, &dirt, &means).await;
         self.cleaner.at.set(None);
         match cleaned {
             Ok(Cleaned { from, to, bytes_before, bytes_after }) => {

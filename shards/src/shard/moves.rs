@@ -20,7 +20,7 @@ use super::Shard;
 use super::change::{Slot, unique};
 use crate::error::{MoveError, Unavailable};
 use crate::limits::{MOVE_CHUNK_BYTES, MOVE_PAUSE, MOVE_RETRY, MOVE_RETRY_MAX, SHORTAGE_PAUSE};
-use crate::log::{self, Log, OpenError, Opening, ReadPlan, StorageError, names, partition_metadata};
+use crate::log::{self, Doomed, Log, OpenError, Opening, ReadPlan, StorageError, names, partition_metadata};
 use crate::message::{FutureDescription, LogDirIndex, MovePart, News};
 use crate::partition::driver::{Home, Replica};
 use crate::record::BatchHeader;
@@ -408,10 +408,7 @@ impl Mover {
         let old = self.replica.home();
         let Ok(parent) = self.shard.log_dir(log_dir) else { return };
         match log::retire(parent, &old.topic, old.partition.partition, unique()).await {
-            Ok(name) => {
-                let delay = self.replica.log().config().file_delete_delay_ms;
-                self.shard.remove_later(parent.clone(), name, Duration::from_millis(delay));
-            }
+            Ok(name) => self.shard.remove_log_later(parent, name, &self.replica),
             Err(error) => self.shard.log_dir_failed(log_dir, format!("{}: {error}", old.directory)),
         }
     }
@@ -435,7 +432,7 @@ impl Mover {
         let doomed = names::deleted_directory(&home.topic, home.partition.partition, unique());
         let renamed = self.parent.rename(&self.moving.name, &doomed).await;
         match renamed {
-            Ok(()) => self.shard.remove_later(self.parent.clone(), doomed, Duration::ZERO),
+            Ok(()) => self.shard.remove_later(Doomed::log(self.parent.clone(), doomed, None), Duration::ZERO),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => self.shard.log_dir_failed(self.moving.to, error.to_string()),
         }

@@ -3,6 +3,7 @@
 use super::Shard;
 use super::responder::Responder;
 use crate::error::{ReadError, Unavailable};
+use crate::limits::UNFIT_READS_MAX;
 use crate::log::{Aborted, AbortedRead, ReadPlan, Records, StorageError};
 use crate::message::{Isolation, LogDirIndex, ReadOk, ReadPart, ReadRequest, ReadResult, Reply};
 use crate::partition::driver::Replica;
@@ -17,6 +18,8 @@ struct Reading {
     bytes_left: usize,
     /// No part has had data yet: the next that has returns a whole batch however large (KIP-74).
     at_least_one: bool,
+    /// Parts for whose next batch on disk too little was left: to find that out took a read each.
+    unfit: usize,
 }
 
 /// A part that has to go to the disk, and its answer but for what comes from there.
@@ -39,6 +42,7 @@ impl Shard {
             results: Vec::with_capacity(request.parts.len()),
             bytes_left: request.max_bytes,
             at_least_one: request.min_one,
+            unfit: 0,
             request,
         };
         match self.read_until_disk(&mut reading) {
@@ -61,7 +65,7 @@ impl Shard {
                     Err(ReadError::Unavailable(Unavailable::Storage))
                 }
             };
-            reading.push(result);
+            reading.push_from_disk(result);
             next = self.read_until_disk(&mut reading);
         }
         responder.reply(Reply::Read(reading.results));
@@ -74,6 +78,7 @@ impl Shard {
                 Err(error) => reading.push(Err(error)),
                 Ok((answer, plan, log_dir)) => match plan.at_once() {
                     Ok((records, aborted)) => reading.push(Ok(ReadOk { records, aborted, ..answer })),
+                    Err(_) if reading.unfit >= UNFIT_READS_MAX => reading.push(Ok(answer)),
                     Err(plan) => return Some(Pending { answer, plan, log_dir }),
                 },
             }
@@ -151,6 +156,14 @@ impl Plan {
 }
 
 impl Reading {
+    fn push_from_disk(&mut self, result: ReadResult) {
+        let part = &self.request.parts[self.results.len()];
+        let is_empty = result.as_ref().is_ok_and(|ReadOk { records, .. }| records.is_empty());
+        let is_unfit = is_empty && !self.at_least_one && self.bytes_left < part.max_bytes;
+        self.unfit += usize::from(is_unfit);
+        self.push(result);
+    }
+
     fn push(&mut self, result: ReadResult) {
         if let Ok(ReadOk { records, .. }) = &result {
             self.bytes_left = self.bytes_left.saturating_sub(records.len());

@@ -1,6 +1,7 @@
 use super::*;
 use crate::error::{AppendError, ReadError};
 use crate::handle::Shards;
+use crate::limits::UNFIT_READS_MAX;
 use crate::log::LogConfig;
 use crate::mailbox::Mesh;
 use crate::message::{
@@ -203,6 +204,31 @@ fn a_read_spends_its_bytes_in_the_order_of_its_parts() {
         );
         let results = read_all(&shard, parts(), 1, false).await;
         assert!(results.iter().all(|result| offsets(result).is_empty()));
+    });
+}
+
+#[test]
+fn a_read_that_is_full_asks_the_disk_no_more() {
+    simulate(4, async {
+        let unfit = UNFIT_READS_MAX as i32;
+        let shard = shard_with(&Disk::new(4), unfit + 4).await;
+        let sizes = [100].into_iter().chain(vec![1000; UNFIT_READS_MAX]).chain([100, 100]);
+        for (index, size) in sizes.enumerate() {
+            append(&shard, index as i32, size).await.unwrap();
+        }
+        sleep(Duration::from_secs(10)).await;
+        for replica in shard.replicas() {
+            replica.log_mut().shrink_tail(0);
+        }
+        append(&shard, unfit + 3, 100).await.unwrap();
+        let room = 4 * batch(100).bytes.len();
+        let found = async |first: i32| {
+            let parts = (first..unfit + 4).map(|index| read_part(index, 0, 1 << 20)).collect();
+            let results = read_all(&shard, parts, room, false).await;
+            results.iter().map(|result| offsets(result).len()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(2).await, [0, 0, 0, 1, 1, 1], "what fits is found behind a few that do not");
+        assert_eq!(found(0).await, [1, 0, 0, 0, 0, 0, 0, 1], "what is in memory costs nothing");
     });
 }
 

@@ -5,7 +5,7 @@
 
 use super::super::cleaned_segment::{CleanedSegment, Complete, remove_unfinished};
 use super::super::config::LogConfig;
-use super::super::delete::Doomed;
+use super::super::doomed::Doomed;
 use super::super::error::{Doing, StorageError};
 use super::super::limits::{CLEAN_BYTES, INFLATED_BYTES_MAX, SCAN_BYTES};
 use super::super::log::Log;
@@ -37,7 +37,7 @@ pub struct Means<'a> {
     pub pace: &'a RefCell<Pace>,
     /// Asked now and then; once it says so, the cleaning gives up.
     pub must_stop: &'a dyn Fn() -> bool,
-    /// Takes the files that were replaced, to be unlinked later.
+    /// Takes the files that were replaced, to be removed later.
     pub doomed: &'a dyn Fn(Doomed),
 }
 

@@ -42,7 +42,7 @@ pub async fn compact(log: &RefCell<Log>, map_bytes: usize) -> Result<Cleaned, Cl
     };
     let cleaned = clean(log, &dirt, &means).await;
     for files in doomed.take() {
-        Doomed::unlink(files).await.unwrap();
+        Doomed::remove(files).await.unwrap();
     }
     cleaned
 }
@@ -241,7 +241,7 @@ fn a_log_that_loses_segments_meanwhile_is_left_alone() {
         assert!(fixture.files().await.keys().all(|name| !name.contains("cleaned")));
         let run = deleted.take().unwrap().run().await;
         let doomed = log.borrow_mut().finish_deletion(run).unwrap();
-        doomed.unlink().await.unwrap();
+        doomed.remove().await.unwrap();
         compact(&log, 1 << 20).await.unwrap();
         assert_eq!(all(&log).await.last().unwrap().0, 11);
     });

@@ -1,5 +1,5 @@
 use super::fixture::*;
-use crate::log::{Log, Opening, settle};
+use crate::log::{Doomed, Log, Opening, settle};
 use crate::types::Offset;
 use std::cell::RefCell;
 
@@ -16,7 +16,7 @@ async fn delete_below(log: &RefCell<Log>, start: i64) {
     };
     let deleted = deletion.run().await;
     let doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
-    doomed.unlink().await.unwrap();
+    doomed.remove().await.unwrap();
 }
 
 #[test]
@@ -95,6 +95,8 @@ fn a_deletion_cut_short_is_completed_at_the_next_start() {
         let _doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
         assert!(fixture.files().await.keys().any(|name| name.ends_with(".deleted")));
         let log = fixture.open_unclean().await;
+        let found = log.borrow_mut().take_found().unwrap();
+        found.remove().await.unwrap();
         assert!(!fixture.files().await.keys().any(|name| name.ends_with(".deleted")));
         let start = log.borrow().start_offset().0;
         assert_eq!(read_all(&log).await, values(50)[start as usize..]);
@@ -111,7 +113,8 @@ fn a_whole_log_is_renamed_and_then_removed() {
         let name = crate::log::retire(&root, "t", crate::types::PartitionIndex(0), 7).await.unwrap();
         assert_eq!(name, format!("t-0.{:032x}-delete", 7));
         assert_eq!(read_all(&log).await, values(5), "reads go on in the renamed directory");
-        crate::log::discard(&root, &name).await.unwrap();
+        let doomed = Doomed::log(root.clone(), name, Some(&log.borrow()));
+        doomed.remove().await.unwrap();
         assert!(root.list().await.unwrap().is_empty());
     });
 }

@@ -90,7 +90,7 @@ async fn apply(fixture: &Fixture, log: &mut RefCell<Log>, model: &mut Model, ste
             if let Some(deletion) = deletion {
                 let deleted = deletion.run().await;
                 let doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
-                doomed.unlink().await.unwrap();
+                doomed.remove().await.unwrap();
             }
         }
         Step::Reopen => {

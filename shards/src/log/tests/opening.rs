@@ -233,6 +233,8 @@ fn leftovers_of_a_crash_are_cleared_away() {
         }
         let log = fixture.open().await;
         assert_eq!(read_all(&log).await, values(5));
+        let found = log.borrow_mut().take_found().unwrap();
+        found.remove().await.unwrap();
         let names: Vec<_> = fixture.files().await.into_keys().collect();
         let expected = ["00000000000000000000.index", LOG, "00000000000000000000.timeindex"];
         assert_eq!(names[..3], expected);

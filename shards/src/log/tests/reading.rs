@@ -1,4 +1,5 @@
 use super::fixture::*;
+use crate::log::limits::REMOVED_AT_ONCE;
 use crate::log::{ReadError, ReadPlan, settle};
 use crate::types::Offset;
 
@@ -140,6 +141,60 @@ fn a_missing_index_only_makes_a_read_slower() {
 }
 
 #[test]
+fn a_segment_that_is_read_while_it_goes_is_read_whole() {
+    test(|mut fixture| async move {
+        fixture.config.segment_bytes = 16 << 20;
+        let log = fixture.open().await;
+        for _ in 0..18 {
+            append(&log, &large_batch(1 << 20)).await;
+        }
+        log.borrow_mut().shrink_tail(0);
+        let plan = |from| match log.borrow().plan_read(Offset(from), 100, Offset(18), true).unwrap() {
+            ReadPlan::Disk(read) => read,
+            ReadPlan::Ready(_) => panic!("it is on disk"),
+        };
+        let (first, last) = (plan(0), plan(13));
+        log.borrow_mut().advance_start(Offset(17));
+        settle(&log).await.unwrap();
+        let deletion = log.borrow_mut().begin_deletion(NOW).unwrap();
+        let deleted = deletion.run().await;
+        let mut doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
+        assert_eq!(offsets(first.run().await.unwrap()), [0], "it opens the file");
+        assert!(!doomed.remove_some().await.unwrap().is_gone);
+        assert_eq!(offsets(last.run().await.unwrap()), [13]);
+        assert!(!doomed.is_leased());
+        doomed.remove().await.unwrap();
+        assert!(fixture.files().await.keys().all(|name| !name.ends_with(".deleted")));
+    });
+}
+
+#[test]
+fn a_long_segment_that_nobody_reads_goes_in_parts() {
+    test(|mut fixture| async move {
+        fixture.config.segment_bytes = 16 << 20;
+        let log = fixture.open().await;
+        for _ in 0..18 {
+            append(&log, &large_batch(1 << 20)).await;
+        }
+        log.borrow_mut().advance_start(Offset(17));
+        settle(&log).await.unwrap();
+        let deletion = log.borrow_mut().begin_deletion(NOW).unwrap();
+        let deleted = deletion.run().await;
+        let mut doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
+        let mut largest = 0;
+        loop {
+            let removed = doomed.remove_some().await.unwrap();
+            largest = largest.max(removed.bytes);
+            if removed.is_gone {
+                break;
+            }
+        }
+        assert_eq!(largest, REMOVED_AT_ONCE);
+        assert!(fixture.files().await.keys().all(|name| !name.ends_with(".deleted")));
+    });
+}
+
+#[test]
 fn a_segment_deleted_meanwhile_is_still_read() {
     test(|mut fixture| async move {
         fixture.config.segment_bytes = 1000;
@@ -157,7 +212,8 @@ fn a_segment_deleted_meanwhile_is_still_read() {
         let deleted = deletion.run().await;
         let doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
         assert_eq!(offsets(after_rename.run().await.unwrap()), [0]);
-        doomed.unlink().await.unwrap();
+        assert!(doomed.is_leased(), "by the read that is still to come");
+        doomed.remove().await.unwrap();
         assert!(after_unlink.run().await.unwrap().is_empty(), "too late, and no error");
     });
 }

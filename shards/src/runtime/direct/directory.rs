@@ -5,13 +5,14 @@ use super::file::File;
 use super::probe::probe;
 use crate::runtime::directory::too_long;
 use crate::runtime::executor::blocking;
-use crate::runtime::{Entry, OpenMode, ring};
+use crate::runtime::{Entry, OpenMode, Removed, ring};
 use crate::types::Timestamp;
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -92,6 +93,10 @@ impl Directory {
 
     pub(in crate::runtime) async fn remove_file(&self, name: &str) -> io::Result<()> {
         self.run("remove", name, fs::remove_file).await
+    }
+
+    pub(in crate::runtime) async fn remove_some(&self, name: &str, bytes_max: u64) -> io::Result<Removed> {
+        self.run("remove", name, move |path| remove_some(&path, bytes_max)).await
     }
 
     pub(in crate::runtime) async fn remove_dir_all(&self, name: &str) -> io::Result<()> {
@@ -180,6 +185,19 @@ fn open_descriptor(path: &Path) -> io::Result<fs::File> {
         true => Ok(descriptor),
         false => Err(io::ErrorKind::NotADirectory.into()),
     }
+}
+
+fn remove_some(path: &Path, bytes_max: u64) -> io::Result<Removed> {
+    let found = fs::symlink_metadata(path)?;
+    // Whoever made a second name, as a backup does, wants to keep what is in the file.
+    if found.is_file() && found.nlink() == 1 && found.len() > bytes_max {
+        let cut = fs::File::options().write(true).open(path).and_then(|file| file.set_len(found.len() - bytes_max));
+        if cut.is_ok() {
+            return Ok(Removed { bytes: bytes_max, is_gone: false });
+        }
+    }
+    fs::remove_file(path)?;
+    Ok(Removed { bytes: found.len(), is_gone: true })
 }
 
 /// `None` for a name that is not UTF-8 or that vanished while the directory was read.

@@ -70,6 +70,34 @@ fn a_removed_file_lives_on_in_its_handles() {
 }
 
 #[test]
+fn a_long_file_is_removed_from_its_end() {
+    on_both(|root| async move {
+        let file = root.open_file("f", CREATE).await.unwrap();
+        file.pre_allocate(10 << 10).await.unwrap();
+        let step = async || root.remove_some("f", 4 << 10).await.unwrap();
+        assert_eq!(step().await, Removed { bytes: 4 << 10, is_gone: false });
+        assert_eq!(file.len().await.unwrap(), 6 << 10);
+        assert_eq!(step().await, Removed { bytes: 4 << 10, is_gone: false });
+        assert_eq!(step().await, Removed { bytes: 2 << 10, is_gone: true });
+        assert!(!root.exists("f").await.unwrap());
+        assert_eq!(root.remove_some("f", 4 << 10).await.unwrap_err().kind(), ErrorKind::NotFound);
+    });
+}
+
+#[test]
+fn a_file_with_another_name_is_not_cut() {
+    let dir = TempDir::new();
+    let (path, kept) = (dir.path().to_owned(), dir.path().join("kept"));
+    std::fs::write(path.join("f"), [7; 10_000]).unwrap();
+    std::fs::hard_link(path.join("f"), &kept).unwrap();
+    on_executor(move || async move {
+        let root = Directory::open(&path).await.unwrap();
+        assert!(root.remove_some("f", 4096).await.unwrap().is_gone);
+    });
+    assert_eq!(std::fs::read(kept).unwrap(), [7; 10_000]);
+}
+
+#[test]
 fn a_directory_is_removed_with_all_it_holds() {
     on_both(|root| async move {
         let dir = root.create_dir("d").await.unwrap();

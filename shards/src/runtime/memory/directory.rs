@@ -4,7 +4,7 @@ use super::disk::{Disk, Operation};
 use super::file::{Access, File};
 use super::node::{DirectoryNode, FileNode, Node, NodeId};
 use crate::runtime::directory::too_long;
-use crate::runtime::{Entry, OpenMode};
+use crate::runtime::{Entry, OpenMode, Removed};
 use crate::types::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -117,6 +117,19 @@ impl Directory {
         }
         state.directory(self.node).remove(name);
         Ok(())
+    }
+
+    pub(in crate::runtime) async fn remove_some(&self, name: &str, bytes_max: u64) -> io::Result<Removed> {
+        self.disk.state().check_life(self.life)?;
+        let node = self.file(name)?;
+        let len = self.disk.state().file(node).len();
+        if len <= bytes_max {
+            self.remove_file(name).await?;
+            return Ok(Removed { bytes: len, is_gone: true });
+        }
+        let file = File::new(self.disk.clone(), node, self.life, Access::Write);
+        file.truncate(len - bytes_max).await?;
+        Ok(Removed { bytes: bytes_max, is_gone: false })
     }
 
     pub(in crate::runtime) async fn remove_dir_all(&self, name: &str) -> io::Result<()> {

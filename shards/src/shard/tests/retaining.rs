@@ -53,6 +53,48 @@ fn old_segments_go_and_their_files_a_while_later() {
 }
 
 #[test]
+fn what_is_due_first_goes_first() {
+    simulate(35, async {
+        let disk = Disk::new(35);
+        let shard = shard_with(&disk, 0).await;
+        for (index, file_delete_delay_ms) in [(0, 60_000), (1, 1_000)] {
+            let config = Arc::new(LogConfig { file_delete_delay_ms, ..LogConfig::default() });
+            open(&shard, OpenPartition { config, ..open_partition(partition(index)) }).await.unwrap();
+            change(&shard, PartitionChange::Delete { partition: partition(index) }).await.unwrap();
+        }
+        let left = async || Directory::memory(&disk).list().await.unwrap().len();
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(left().await, 2);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(left().await, 1);
+        sleep(Duration::from_mins(1)).await;
+        assert_eq!(left().await, 0);
+    });
+}
+
+#[test]
+fn what_a_stop_left_to_be_removed_goes_after_the_next_start() {
+    simulate(36, async {
+        let disk = Disk::new(36);
+        let shard = keeping(&disk);
+        open_with(&shard, LogConfig { retention_ms: 60_000, ..LogConfig::default() }).await;
+        for _ in 0..30 {
+            append_all(&shard, vec![part(0, batch_now())]).await.remove(0).unwrap();
+        }
+        sleep(Duration::from_secs(71)).await;
+        shard.submit_local(Request::Shutdown).await;
+        let deleted = async || files(&disk).await.iter().filter(|name| name.ends_with(".deleted")).count();
+        assert!(deleted().await > 8);
+        let shard = keeping(&disk);
+        open_with(&shard, LogConfig::default()).await;
+        assert!(deleted().await > 8, "a start does not wait for it");
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(deleted().await, 0);
+        assert_eq!(start_of(&shard), 30);
+    });
+}
+
+#[test]
 fn a_start_leaves_old_segments_alone_for_a_while() {
     simulate(34, async {
         let disk = Disk::new(34);
