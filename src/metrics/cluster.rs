@@ -135,6 +135,7 @@ mod tests {
     use super::*;
     use crate::metadata::{Provenance, Replayer};
     use odradek_protocol::records::metadata::{MetadataRecord, PartitionRecord, TopicRecord};
+    use odradek_shards::types::Offset;
     use std::sync::Arc;
     use uuid::Uuid;
 
@@ -151,7 +152,7 @@ mod tests {
                 PartitionRecord { topic_id, partition_id, replicas, isr, leader: *leader, ..Default::default() };
             replayer.replay(&MetadataRecord::Partition(partition)).unwrap();
         }
-        replayer.end_batch(Provenance::default());
+        replayer.end_batch(Provenance { offset: Offset(5), ..Default::default() });
         replayer.publish().unwrap().1
     }
 
