@@ -14,9 +14,13 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-/// How late news may come: a sleeping executor is woken for them this often at most.
-const LATE_MAX: Duration = Duration::from_millis(10);
-/// News within that time from which on more are awaited by the clock; fewer ring for themselves.
+/// How late news may come: a sleeping executor is woken for them this often at most. The more there are, the later, as
+/// more of them together cost less each.
+const LATE_MIN: Duration = Duration::from_millis(10);
+const LATE_MAX: Duration = Duration::from_millis(50);
+/// News within [`LATE_MIN`] from which on they may come later than that.
+const MANY: u32 = 4;
+/// News taken together from which on more are awaited by the clock; fewer ring for themselves.
 const CROWD: usize = 2;
 /// News taken by one system call.
 const NEWS_MAX: usize = 256;
@@ -80,22 +84,32 @@ impl Dozing {
     }
 }
 
-/// Wakes who hears of news, as long as the executor runs. The first after a silence at once, the others
-/// [`LATE_MAX`] apart: many of them cost no more wakes than that.
+/// Wakes who hears of news, as long as the executor runs. The first after a silence at once, the others [`lateness`]
+/// apart: many of them cost no more wakes than that.
 pub(super) async fn rouse(bell: Arc<OwnedFd>) {
     let mut last = Instant::from_nanos(0);
     loop {
         // An error tells nothing: looking finds out.
         let _ = readable(&bell).await;
-        add_timer(last + LATE_MAX).await;
+        add_timer(last + LATE_MIN).await;
+        let mut late = LATE_MIN;
         loop {
             last = now();
-            if look() < CROWD {
+            let taken = look();
+            if taken < CROWD {
                 break;
             }
-            add_timer(last + LATE_MAX).await;
+            late = lateness(taken, late);
+            add_timer(last + late).await;
         }
     }
+}
+
+/// How long to wait for the next news, when so many came in this time.
+fn lateness(taken: usize, within: Duration) -> Duration {
+    let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+    let per_min = LATE_MIN.saturating_mul(taken).div_duration_f64(within);
+    LATE_MIN.mul_f64(per_min / f64::from(MANY)).clamp(LATE_MIN, LATE_MAX)
 }
 
 fn look() -> usize {
@@ -104,4 +118,17 @@ fn look() -> usize {
     let taken = executor.dozing.borrow().as_ref().map_or(0, |dozing| dozing.look(&mut woken));
     woken.into_iter().for_each(Waker::wake);
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_news_there_are_the_later_they_may_come() {
+        let ms = Duration::from_millis;
+        assert_eq!([2, 4, 8, 40].map(|taken| lateness(taken, ms(10))), [ms(10), ms(10), ms(20), ms(50)]);
+        assert_eq!(lateness(16, ms(20)), ms(20), "as many in twice the time");
+        assert_eq!(lateness(usize::MAX, ms(10)), ms(50));
+    }
 }
