@@ -5,6 +5,7 @@ use crate::handlers::Context;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use odradek_shards::runtime::net::{Accepted, Listener, ReadHalf, WriteHalf};
+use odradek_shards::runtime::sync::Notify;
 use odradek_shards::runtime::{self, Class};
 use std::cell::Cell;
 use std::io;
@@ -24,20 +25,30 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Answers as long as the shard runs.
+/// Connections being answered.
+#[derive(Default)]
+struct Open {
+    count: Cell<usize>,
+    closed: Notify,
+}
+
+/// Answers as long as the shard runs. With as many connections open as may be, the next waits in the backlog.
 pub async fn serve(listener: Listener, context: Rc<Context>) {
-    let open = Rc::new(Cell::new(0));
+    let open = Rc::new(Open::default());
     loop {
+        while open.count.get() == CONNECTIONS_MAX {
+            open.closed.notified().await;
+        }
         match listener.accept().await {
-            Ok(accepted) if open.get() < CONNECTIONS_MAX => {
-                open.set(open.get() + 1);
+            Ok(accepted) => {
+                open.count.set(open.count.get() + 1);
                 let (open, context) = (open.clone(), context.clone());
                 runtime::spawn_in(Class::Background, async move {
                     answer_in_time(accepted, &context).await;
-                    open.set(open.get() - 1);
+                    open.count.set(open.count.get() - 1);
+                    open.closed.notify_all();
                 });
             }
-            Ok(accepted) => debug!(peer = %accepted.peer(), "too many are fetching metrics: connection refused"),
             Err(error) => {
                 warn!(%error, "cannot accept a connection for metrics; raise the limit on open files (ulimit -n)");
                 runtime::sleep(ACCEPT_PAUSE).await;
