@@ -4,7 +4,7 @@ use super::scrape::scrape;
 use crate::handlers::Context;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use odradek_shards::runtime::net::{Accepted, Listener, ReadHalf, WriteHalf};
+use odradek_shards::runtime::net::{Accepted, Listener, Reaction, ReadHalf, WriteHalf, reaction};
 use odradek_shards::runtime::sync::Notify;
 use odradek_shards::runtime::{self, Class};
 use std::cell::Cell;
@@ -49,6 +49,7 @@ pub async fn serve(listener: Listener, context: Rc<Context>) {
                     open.closed.notify_all();
                 });
             }
+            Err(error) if reaction(&error) == Reaction::Continue => {}
             Err(error) => {
                 warn!(%error, "cannot accept a connection for metrics; raise the limit on open files (ulimit -n)");
                 runtime::sleep(ACCEPT_PAUSE).await;
