@@ -47,6 +47,16 @@ pub enum Answer {
     Close(Closing),
 }
 
+impl Answer {
+    /// The same, with a reply that makes its receiver say more.
+    pub fn stirring(self) -> Self {
+        match self {
+            Self::Reply(reply) => Self::Reply(Reply { stirs: true, ..reply }),
+            other => other,
+        }
+    }
+}
+
 /// A frame to send.
 #[derive(Debug)]
 pub struct Reply {
@@ -54,6 +64,8 @@ pub struct Reply {
     pub pieces: Vec<Bytes>,
     /// What the pieces hold of the shard's budget for replies, until they are sent.
     pub hold: Option<Charge>,
+    /// Who gets it will have something to say soon, however quiet it was.
+    pub stirs: bool,
 }
 
 impl Reply {

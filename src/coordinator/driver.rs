@@ -133,6 +133,20 @@ impl<M: Machine> Coordinators<M> {
         async move { call.await.ok() }
     }
 
+    /// The answer to a request that decides nothing, when its coordinator is of this shard and has nothing else to do
+    /// before; who gets none [asks](Self::ask).
+    pub fn answer_at_once(&self, partition: TopicPartition, request: &M::Request) -> Option<M::Reply> {
+        let is_here = self.shards().owner(partition) == self.house.me() && !self.house.port.has_requests_of_its_own();
+        let room = is_here.then(|| self.house.rooms.borrow().get(&partition.partition).cloned())??;
+        let (answer, deadline) = {
+            let mut runtime = room.runtime.borrow_mut();
+            let runtime = runtime.as_mut()?;
+            (runtime.answer_at_once(self.house.moment(), request), runtime.next_deadline())
+        };
+        self.house.expect(deadline);
+        answer
+    }
+
     /// Another image or configuration is in force: leads what it says.
     pub fn publish(&self, scene: &Scene) {
         *self.house.scene.borrow_mut() = Some(scene.clone());
@@ -314,6 +328,11 @@ impl<M: Machine> House<M> {
             self.appending.borrow_mut().insert(room.partition);
             spawn_in(Class::Data, self.clone().append(room.clone(), records));
         }
+        self.expect(deadline);
+    }
+
+    /// Wakes the clock when it would sleep too long.
+    fn expect(&self, deadline: Option<Instant>) {
         if deadline.is_some_and(|deadline| deadline < self.sleeping_until.get()) {
             self.earlier.notify_one();
         }

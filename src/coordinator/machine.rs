@@ -8,6 +8,7 @@ use odradek_protocol::error::ErrorCode;
 use odradek_protocol::primitives::Str;
 use odradek_shards::clock::Instant;
 use odradek_shards::types::{ProducerId, Timestamp};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -56,7 +57,7 @@ pub trait Machine: Sized + 'static {
     type Request: Send + 'static;
     type Reply: Send + 'static;
     type Record;
-    type Timer: Ord + Clone;
+    type Timer: Ord + Hash + Clone;
 
     /// The internal topic.
     const TOPIC: &'static str;
@@ -82,6 +83,9 @@ pub trait Machine: Sized + 'static {
 
     /// Answers now or in a later turn.
     fn handle(&mut self, turn: &mut Turn<'_, Self>, ticket: Ticket, request: Self::Request);
+
+    /// The answer to a request that decides nothing, but may set deadlines; none to one that has to be [handled](Self::handle).
+    fn answer_at_once(&mut self, turn: &mut Turn<'_, Self>, request: &Self::Request) -> Option<Self::Reply>;
 
     /// A deadline has passed.
     fn expire(&mut self, turn: &mut Turn<'_, Self>, timer: Self::Timer);
@@ -223,6 +227,11 @@ impl<'a, M: Machine> Turn<'a, M> {
         let random = self.moment.random;
         self.moment.random = random.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(1);
         uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid()
+    }
+
+    /// Nothing was decided.
+    pub(super) fn is_void(&self) -> bool {
+        self.wishes.records.is_empty() && self.wishes.replies.is_empty() && self.wishes.warnings.is_empty()
     }
 
     /// What has been decided so far.

@@ -56,6 +56,17 @@ impl<M: Machine> Runtime<M> {
         self.turn(moment, |machine, turn| machine.handle(turn, ticket, request));
     }
 
+    /// The answer to a request that decides nothing, unless what was decided before it is not durable yet.
+    pub fn answer_at_once(&mut self, moment: Moment, request: &M::Request) -> Option<M::Reply> {
+        if self.flying.is_some() || !self.waiting.is_empty() || self.is_broken {
+            return None;
+        }
+        let mut turn = Turn::new(moment, self.batch_bytes_max, &mut self.timers);
+        let reply = self.machine.answer_at_once(&mut turn, request);
+        assert!(turn.is_void(), "what is answered at once decides nothing");
+        reply
+    }
+
     pub fn publish(&mut self, moment: Moment, scene: &Scene) {
         self.turn(moment, |machine, turn| machine.publish(turn, scene));
     }

@@ -2,7 +2,8 @@
 
 use odradek_shards::clock::Instant;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::Hash;
 
 /// Entries of the heap that mean nothing any more, before it is built anew.
 const STALE_MAX: usize = 64;
@@ -10,7 +11,7 @@ const STALE_MAX: usize = 64;
 /// At most one deadline per key.
 #[derive(Debug)]
 pub struct Timers<K> {
-    deadlines: BTreeMap<K, Deadline>,
+    deadlines: HashMap<K, Deadline>,
     /// For every deadline an entry at or before it; others are stale.
     queue: BinaryHeap<Reverse<(Instant, K)>>,
 }
@@ -27,11 +28,11 @@ where
     K: Ord,
 {
     fn default() -> Self {
-        Self { deadlines: BTreeMap::new(), queue: BinaryHeap::new() }
+        Self { deadlines: HashMap::new(), queue: BinaryHeap::new() }
     }
 }
 
-impl<K: Ord + Clone> Timers<K> {
+impl<K: Ord + Hash + Clone> Timers<K> {
     /// Sets or moves the deadline of `key`.
     pub fn schedule(&mut self, key: K, at: Instant) {
         match self.deadlines.get_mut(&key) {

@@ -69,7 +69,7 @@ impl GroupMachine {
             Some(group) => group.heartbeat(turn, request),
             None => self.classic_member_beat(turn, request),
         };
-        HeartbeatResponse { error_code: beat.err().map_or(0, ErrorCode::code), ..Default::default() }
+        answer_to_heartbeat(beat)
     }
 
     pub(super) fn leave(
@@ -94,4 +94,8 @@ impl GroupMachine {
             }
         }
     }
+}
+
+pub fn answer_to_heartbeat(beat: Result<(), ErrorCode>) -> HeartbeatResponse {
+    HeartbeatResponse { error_code: beat.err().map_or(0, ErrorCode::code), ..Default::default() }
 }

@@ -71,6 +71,18 @@ impl Groups {
         }
     }
 
+    /// The answer of `group`'s coordinator to what decides nothing, if it can be had without waiting; see
+    /// [`Coordinators::answer_at_once`].
+    pub fn answer_at_once(
+        &self,
+        (image, config): (&Image, &BrokerConfig),
+        group: &str,
+        request: &Request,
+    ) -> Option<Reply> {
+        request.check(config).ok()?;
+        self.coordinators.answer_at_once(partition_of(image, group)?, request)
+    }
+
     /// How far all groups are behind: one question per partition of the groups' topic, one per shard for the ends.
     pub fn lags(&self, image: &Arc<Image>, shards: &Shards) -> impl Future<Output = Lags> + use<> {
         let partitions: Vec<_> = image.topics().by_name(TOPIC).into_iter().flat_map(partitions).collect();

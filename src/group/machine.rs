@@ -1,6 +1,7 @@
 //! The state of one partition of `__consumer_offsets`: its groups and their offsets. Leads every event to its place.
 
 use super::classic::ClassicGroup;
+use super::classic_requests::answer_to_heartbeat;
 use super::consumer::ConsumerGroup;
 use super::kind::{Group, Groups};
 use super::limits::GROUPS_MAX;
@@ -134,6 +135,19 @@ impl Machine for GroupMachine {
             Request::Committed { max } => Reply::Committed(self.committed(max)),
         };
         turn.reply(ticket, reply);
+    }
+
+    fn answer_at_once(&mut self, turn: &mut Turn<'_, Self>, request: &Request) -> Option<Reply> {
+        match request {
+            Request::Heartbeat(request) => {
+                let beat = self.classic_mut(&request.group_id)?.heartbeat(turn, request);
+                Some(Reply::Heartbeat(answer_to_heartbeat(beat)))
+            }
+            Request::ConsumerHeartbeat { client, request } => {
+                self.idle_beat(turn, client, request).map(Reply::ConsumerHeartbeat)
+            }
+            _ => None,
+        }
     }
 
     fn expire(&mut self, turn: &mut Turn<'_, Self>, timer: Timer) {

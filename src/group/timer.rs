@@ -2,7 +2,7 @@
 
 use odradek_protocol::primitives::Str;
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Timer {
     /// Offsets and empty groups are looked through.
     Expiry,

@@ -52,7 +52,7 @@ fn frame((api, version, correlation): (ApiKey, i16, i32), response: &impl Messag
 
 fn answer(encoded: Result<Vec<Bytes>, Closing>) -> Answer {
     match encoded {
-        Ok(pieces) => Answer::Reply(Reply { pieces, hold: None }),
+        Ok(pieces) => Answer::Reply(Reply { pieces, hold: None, stirs: false }),
         Err(closing) => Answer::Close(closing),
     }
 }

@@ -3,32 +3,76 @@
 
 use super::answer::Call;
 use super::context::Context;
+use super::table;
+use crate::exchange::{Answer, Serving};
 use crate::group::{Reply, Request, validate_heartbeat};
+use odradek_protocol::codec::Reader;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
+use std::future::ready;
 use std::rc::Rc;
 
 /// The protocol's name in `group.coordinator.rebalance.protocols`.
 const PROTOCOL: &str = "consumer";
 
-pub async fn handle(
-    context: &Rc<Context>,
-    call: &Call,
-    request: ConsumerGroupHeartbeatRequest,
-) -> ConsumerGroupHeartbeatResponse {
-    let config = context.config();
-    if !config.groups.group_coordinator_rebalance_protocols.iter().any(|protocol| protocol == PROTOCOL) {
-        return refuse(ErrorCode::UnsupportedVersion, None);
+pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
+    if body.remaining() > table::LARGE {
+        return Box::pin(async move {
+            match table::parse_any(&call, body).await {
+                Ok(request) => handle(&context, &call, request).await,
+                Err(closing) => Answer::Close(closing),
+            }
+        });
     }
-    if let Err(refusal) = validate_heartbeat(call.version, &request, &config) {
-        return refuse(refusal.error, Some(refusal.message));
+    let request: ConsumerGroupHeartbeatRequest = match table::parse(&call, &mut body) {
+        Ok(request) => request,
+        Err(closing) => return Box::pin(ready(Answer::Close(closing))),
+    };
+    if let Err(refusal) = check(&context, &call, &request) {
+        return Box::pin(ready(answer(&call, &refusal)));
     }
     let group = request.group_id.clone();
-    let asked = Request::ConsumerHeartbeat { client: call.asker(), request };
-    match context.ask_group(&group, asked).await {
+    let request = Request::ConsumerHeartbeat { client: call.asker(), request };
+    if let Some(reply) = context.ask_group_at_once(&group, &request) {
+        return Box::pin(ready(answer(&call, &told(reply))));
+    }
+    Box::pin(async move { answer(&call, &told(context.ask_group(&group, request).await)) })
+}
+
+async fn handle(context: &Context, call: &Call, request: ConsumerGroupHeartbeatRequest) -> Answer {
+    if let Err(refusal) = check(context, call, &request) {
+        return answer(call, &refusal);
+    }
+    let group = request.group_id.clone();
+    let request = Request::ConsumerHeartbeat { client: call.asker(), request };
+    answer(call, &told(context.ask_group(&group, request).await))
+}
+
+/// What can be said of it without its group.
+fn check(
+    context: &Context,
+    call: &Call,
+    request: &ConsumerGroupHeartbeatRequest,
+) -> Result<(), ConsumerGroupHeartbeatResponse> {
+    let config = context.config();
+    if !config.groups.group_coordinator_rebalance_protocols.iter().any(|protocol| protocol == PROTOCOL) {
+        return Err(refuse(ErrorCode::UnsupportedVersion, None));
+    }
+    validate_heartbeat(call.version, request, &config).map_err(|refusal| refuse(refusal.error, Some(refusal.message)))
+}
+
+fn told(reply: Reply) -> ConsumerGroupHeartbeatResponse {
+    match reply {
         Reply::ConsumerHeartbeat(response) => response,
         _ => refuse(ErrorCode::UnknownServerError, None),
     }
+}
+
+/// A member that hears of an assignment, or of an error, goes on to follow it.
+fn answer(call: &Call, response: &ConsumerGroupHeartbeatResponse) -> Answer {
+    let answer = call.answer(response);
+    let is_calm = response.error_code == 0 && response.assignment.is_none();
+    if is_calm { answer } else { answer.stirring() }
 }
 
 fn refuse(error: ErrorCode, message: Option<String>) -> ConsumerGroupHeartbeatResponse {

@@ -101,6 +101,11 @@ impl Context {
         self.groups.ask((&self.look(), &self.config.borrow()), group, request)
     }
 
+    /// The coordinator's answer to a request that decides nothing, if it can be had without waiting.
+    pub fn ask_group_at_once(&self, group: &str, request: &group::Request) -> Option<group::Reply> {
+        self.groups.answer_at_once((&self.look(), &self.config.borrow()), group, request)
+    }
+
     /// The partition, if this broker leads it.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
         drop(body);
         let (response, held) = fetch(&context, &call, request).await;
         match call.answer(&response) {
-            Answer::Reply(Reply { pieces, .. }) => Answer::Reply(Reply { pieces, hold: held }),
+            Answer::Reply(reply) => Answer::Reply(Reply { hold: held, ..reply }),
             other => other,
         }
     })

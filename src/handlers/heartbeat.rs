@@ -2,15 +2,34 @@
 
 use super::answer::Call;
 use super::context::Context;
+use super::table;
+use crate::exchange::{Answer, Serving};
 use crate::group::{Reply, Request};
+use odradek_protocol::codec::Reader;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
+use std::future::ready;
 use std::rc::Rc;
 
-pub async fn handle(context: &Rc<Context>, _call: &Call, request: HeartbeatRequest) -> HeartbeatResponse {
+pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
+    let request: HeartbeatRequest = match table::parse(&call, &mut body) {
+        Ok(request) => request,
+        Err(closing) => return Box::pin(ready(Answer::Close(closing))),
+    };
     let group = request.group_id.clone();
-    match context.ask_group(&group, Request::Heartbeat(request)).await {
+    let request = Request::Heartbeat(request);
+    if let Some(reply) = context.ask_group_at_once(&group, &request) {
+        return Box::pin(ready(answer(&call, reply)));
+    }
+    Box::pin(async move { answer(&call, context.ask_group(&group, request).await) })
+}
+
+/// A member that hears of an error goes on to join, or to find its coordinator.
+fn answer(call: &Call, reply: Reply) -> Answer {
+    let response = match reply {
         Reply::Heartbeat(response) => response,
         _ => HeartbeatResponse { error_code: ErrorCode::UnknownServerError.code(), ..Default::default() },
-    }
+    };
+    let answer = call.answer(&response);
+    if response.error_code == 0 { answer } else { answer.stirring() }
 }

@@ -69,7 +69,7 @@ pub static APIS: [Api; 34] = [
     api!(OffsetFetch, 1..=10, offset_fetch::handle),
     api!(FindCoordinator, 0..=6, find_coordinator::handle),
     api!(JoinGroup, 0..=9, join_group::handle),
-    api!(Heartbeat, 0..=4, heartbeat::handle),
+    Api { key: ApiKey::Heartbeat, versions: 0..=4, advertised_min: None, serve: heartbeat::serve },
     api!(LeaveGroup, 0..=5, leave_group::handle),
     api!(SyncGroup, 0..=5, sync_group::handle),
     api!(DescribeGroups, 0..=6, describe_groups::handle),
@@ -83,7 +83,7 @@ pub static APIS: [Api; 34] = [
     api!(DescribeConfigs, 1..=4, describe_configs::handle),
     api!(AlterConfigs, 0..=2, alter_configs::handle),
     api!(AlterReplicaLogDirs, 1..=2, alter_replica_log_dirs::handle),
-    api!(DescribeLogDirs, 1..=4, describe_log_dirs::handle),
+    api!(DescribeLogDirs, 1..=5, describe_log_dirs::handle),
     api!(CreatePartitions, 0..=3, create_partitions::handle),
     api!(DeleteGroups, 0..=2, delete_groups::handle),
     api!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
@@ -91,7 +91,12 @@ pub static APIS: [Api; 34] = [
     api!(ListPartitionReassignments, 0..=0, list_partition_reassignments::handle),
     api!(OffsetDelete, 0..=0, offset_delete::handle),
     api!(DescribeCluster, 0..=2, describe_cluster::handle),
-    api!(ConsumerGroupHeartbeat, 0..=1, consumer_group_heartbeat::handle),
+    Api {
+        key: ApiKey::ConsumerGroupHeartbeat,
+        versions: 0..=1,
+        advertised_min: None,
+        serve: consumer_group_heartbeat::serve,
+    },
     api!(ConsumerGroupDescribe, 0..=1, consumer_group_describe::handle),
     api!(ListConfigResources, 0..=1, list_config_resources::handle),
     api!(DescribeTopicPartitions, 0..=0, describe_topic_partitions::handle),
@@ -106,10 +111,10 @@ pub fn find(key: i16) -> Option<&'static Api> {
 }
 
 /// Bytes of a request above which it, and its answer, take milliseconds of a core: they are given a thread of their own.
-const LARGE: usize = 1 << 20;
+pub const LARGE: usize = 1 << 20;
 
 /// As [`parse`]; a large one off the shard's thread.
-async fn parse_any<R: Message + Send + 'static>(call: &Call, mut body: Reader) -> Result<R, Closing> {
+pub async fn parse_any<R: Message + Send + 'static>(call: &Call, mut body: Reader) -> Result<R, Closing> {
     if body.remaining() <= LARGE {
         return parse(call, &mut body);
     }

@@ -210,7 +210,8 @@ async fn read_frames(half: &mut ReadHalf, connection: &Connection, shard: &Conne
         if let wanted @ 1.. = frames.wanted() {
             held.push(memory(wanted, shard).await?);
         }
-        match half.read(frames.space()).await {
+        let (space, room) = frames.space();
+        match half.read_behind(space, room).await {
             Ok(0) => return Ok(()),
             Ok(count) => frames.filled(count),
             Err(error) => {
@@ -271,6 +272,10 @@ pub async fn write(mut half: WriteHalf, connection: &Connection, shard: &Connect
     while let Some(batch) = connection.batch().await {
         match batch {
             Batch::Write(outgoing) => {
+                if outgoing.stirs {
+                    connection.drowsiness.borrow_mut().stir();
+                    half.wake_reader_at_once();
+                }
                 connection.sending.set(true);
                 if let Err(error) = send(&mut half, outgoing, connection).await {
                     debug!(peer = %connection.peer.address, %error, "an answer could not be sent");
@@ -291,7 +296,7 @@ pub async fn write(mut half: WriteHalf, connection: &Connection, shard: &Connect
 
 /// Sends in steps, so that progress can be seen.
 async fn send(half: &mut WriteHalf, outgoing: Outgoing, connection: &Connection) -> io::Result<()> {
-    let Outgoing { pieces, holds } = outgoing;
+    let Outgoing { pieces, holds, .. } = outgoing;
     let mut step = Vec::new();
     let mut step_bytes = 0;
     for mut piece in pieces {

@@ -28,6 +28,11 @@ impl Drowsiness {
         self.last = now;
     }
 
+    /// The peer is told what will make it say more.
+    pub fn stir(&mut self) {
+        self.patient = 0;
+    }
+
     /// The next request may be noticed some milliseconds late.
     pub fn is_drowsy(&self) -> bool {
         self.patient == PATIENT_MIN
@@ -67,5 +72,19 @@ mod tests {
     #[test]
     fn requests_that_were_looked_at_together_do_not_wake() {
         assert_eq!(after_each(&[(1000, true), (1015, true), (1030, true), (1030, true)]), [false, true, true, true]);
+    }
+
+    #[test]
+    fn who_is_told_something_new_stays_awake_for_a_while() {
+        let mut drowsiness = Drowsiness::default();
+        let mut hear = |millis: u64, stirs: bool| {
+            drowsiness.hear(true, Instant::from_nanos(millis * 1_000_000));
+            if stirs {
+                drowsiness.stir();
+            }
+            drowsiness.is_drowsy()
+        };
+        let drowsy = [(1000, false), (4000, false), (7000, true), (10_000, false), (13_000, false)];
+        assert_eq!(drowsy.map(|(millis, stirs)| hear(millis, stirs)), [false, true, false, false, true]);
     }
 }

@@ -2,9 +2,8 @@
 //!
 //! ```text
 //! buffer:  | frame | frame | half a fra........ |      small frames are slices of one buffer
-//!                                     ^ filled
 //! large:   | half a large frame................ |      a large frame is read into a buffer of its own,
-//!                              ^ filled                which grows as its bytes arrive
+//!                                                      which grows as its bytes arrive
 //! ```
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -34,9 +33,7 @@ pub enum FrameError {
 #[derive(Debug)]
 pub struct Frames {
     size_max: usize,
-    /// Fully initialised; the first `filled` bytes are from the stream.
     buffer: BytesMut,
-    filled: usize,
     large: Option<Large>,
     /// Size of the next read buffer; follows how much the connection sends at once.
     renewal: usize,
@@ -48,12 +45,11 @@ pub struct Frames {
 struct Large {
     size: usize,
     buffer: BytesMut,
-    filled: usize,
 }
 
 impl Frames {
     pub fn new(size_max: usize) -> Self {
-        Self { size_max, buffer: BytesMut::new(), filled: 0, large: None, renewal: BUFFER_MIN, trusted: 0 }
+        Self { size_max, buffer: BytesMut::new(), large: None, renewal: BUFFER_MIN, trusted: 0 }
     }
 
     /// Bytes that the next call of `space` allocates for a large frame.
@@ -63,34 +59,31 @@ impl Frames {
 
     /// True when nothing of a next frame has arrived.
     pub fn at_boundary(&self) -> bool {
-        self.filled == 0 && self.large.is_none()
+        self.buffer.is_empty() && self.large.is_none()
     }
 
-    /// Where the next bytes of the stream belong; never empty.
-    pub fn space(&mut self) -> &mut [u8] {
-        if self.large.is_none() && self.filled == self.buffer.len() {
+    /// Behind what this holds the next bytes of the stream belong, and for how many there is room; never for none.
+    pub fn space(&mut self) -> (&mut BytesMut, usize) {
+        if self.large.is_none() && self.buffer.len() == self.buffer.capacity() {
             self.renew(0);
         }
         match &mut self.large {
             Some(large) => large.space(self.trusted),
-            None => &mut self.buffer[self.filled..],
+            None => {
+                let room = self.buffer.capacity() - self.buffer.len();
+                (&mut self.buffer, room)
+            }
         }
     }
 
-    /// Says that the first `count` bytes of `space` now hold the stream.
+    /// Says that `count` bytes were put into `space`.
     pub fn filled(&mut self, count: usize) {
-        match &mut self.large {
-            Some(large) => {
-                large.filled += count;
-                assert!(large.filled <= large.buffer.len(), "a read stays within the space it was given");
+        match &self.large {
+            Some(large) => assert!(large.buffer.len() <= large.size, "a read stays within the space it was given"),
+            None if self.buffer.len() == self.buffer.capacity() && count >= self.renewal / 2 => {
+                self.renewal = (self.renewal * GROWTH).min(BUFFER_MAX);
             }
-            None => {
-                self.filled += count;
-                assert!(self.filled <= self.buffer.len(), "a read stays within the space it was given");
-                if self.filled == self.buffer.len() && count >= self.renewal / 2 {
-                    self.renewal = (self.renewal * GROWTH).min(BUFFER_MAX);
-                }
-            }
+            None => {}
         }
     }
 
@@ -103,19 +96,19 @@ impl Frames {
             return Ok(self.take_large());
         }
         let Some(size) = self.size()? else { return Ok(None) };
-        if self.filled >= PREFIX + size {
+        if self.buffer.len() >= PREFIX + size {
             return Ok(Some(self.take_small(size)));
         }
         if size > LARGE {
             self.begin_large(size);
-        } else if PREFIX + size > self.buffer.len() {
+        } else if PREFIX + size > self.buffer.capacity() {
             self.renew(PREFIX + size);
         }
         Ok(None)
     }
 
     fn size(&self) -> Result<Option<usize>, FrameError> {
-        if self.filled < PREFIX {
+        if self.buffer.len() < PREFIX {
             return Ok(None);
         }
         let size = (&self.buffer[..PREFIX]).get_i32();
@@ -128,62 +121,66 @@ impl Frames {
 
     fn take_small(&mut self, size: usize) -> Bytes {
         let mut frame = self.buffer.split_to(PREFIX + size).freeze();
-        self.filled -= PREFIX + size;
         frame.advance(PREFIX);
         frame
     }
 
     fn take_large(&mut self) -> Option<Bytes> {
-        let whole = self.large.take_if(|large| large.filled == large.size)?;
+        let whole = self.large.take_if(|large| large.buffer.len() == large.size)?;
         self.trusted = self.trusted.max(whole.size);
         Some(whole.buffer.freeze())
     }
 
     fn begin_large(&mut self, size: usize) {
-        let arrived = &self.buffer[PREFIX..self.filled];
-        self.large = Some(Large { size, buffer: BytesMut::from(arrived), filled: arrived.len() });
+        let arrived = &self.buffer[PREFIX..];
+        self.large = Some(Large { size, buffer: BytesMut::from(arrived) });
         self.buffer = BytesMut::new();
-        self.filled = 0;
     }
 
     /// A fresh buffer of at least `needed` bytes, holding what has arrived of the next frame.
     fn renew(&mut self, needed: usize) {
-        let mut fresh = BytesMut::zeroed(self.renewal.max(needed).max(self.filled + 1));
-        fresh[..self.filled].copy_from_slice(&self.buffer[..self.filled]);
+        let mut fresh = BytesMut::with_capacity(self.renewal.max(needed).max(self.buffer.len() + 1));
+        fresh.extend_from_slice(&self.buffer);
         self.buffer = fresh;
     }
 }
 
 impl Large {
-    fn growth(&self, trusted: usize) -> usize {
-        if self.filled < self.buffer.len() {
-            return 0;
-        }
-        let earned = self.filled.saturating_mul(GROWTH).max(trusted).max(LARGE_START);
-        earned.min(self.size) - self.buffer.len()
+    fn room(&self) -> usize {
+        self.buffer.capacity().min(self.size) - self.buffer.len()
     }
 
-    fn space(&mut self, trusted: usize) -> &mut [u8] {
+    fn growth(&self, trusted: usize) -> usize {
+        if self.room() > 0 {
+            return 0;
+        }
+        let arrived = self.buffer.len();
+        arrived.saturating_mul(GROWTH).max(trusted).max(LARGE_START).min(self.size) - arrived
+    }
+
+    fn space(&mut self, trusted: usize) -> (&mut BytesMut, usize) {
         let growth = self.growth(trusted);
         if growth > 0 {
-            let mut grown = BytesMut::zeroed(self.buffer.len() + growth);
-            grown[..self.filled].copy_from_slice(&self.buffer);
+            let mut grown = BytesMut::with_capacity(self.buffer.len() + growth);
+            grown.extend_from_slice(&self.buffer);
             self.buffer = grown;
         }
-        &mut self.buffer[self.filled..]
+        let room = self.room();
+        (&mut self.buffer, room)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::BufMut;
 
     fn feed(frames: &mut Frames, mut bytes: &[u8], step: usize) -> Result<Vec<Bytes>, FrameError> {
         let mut whole = Vec::new();
         while !bytes.is_empty() {
-            let space = frames.space();
-            let count = bytes.len().min(step).min(space.len());
-            space[..count].copy_from_slice(&bytes[..count]);
+            let (space, room) = frames.space();
+            let count = bytes.len().min(step).min(room);
+            space.extend_from_slice(&bytes[..count]);
             frames.filled(count);
             bytes = &bytes[count..];
             while let Some(frame) = frames.next()? {
@@ -222,7 +219,9 @@ mod tests {
         feed(&mut frames, &(100i32 << 20).to_be_bytes(), 4).expect("size is allowed");
         let mut arrived = 4;
         for _ in 0..2000 {
-            let count = frames.space().len().min(1000);
+            let (space, room) = frames.space();
+            let count = room.min(1000);
+            space.put_bytes(0, count);
             frames.filled(count);
             arrived += count;
             assert!(frames.wanted() <= LARGE_START + GROWTH * arrived);

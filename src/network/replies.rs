@@ -55,6 +55,8 @@ pub enum Batch {
 pub struct Outgoing {
     pub pieces: Vec<Bytes>,
     pub holds: Vec<Charge>,
+    /// One of them stirs the peer.
+    pub stirs: bool,
 }
 
 impl Replies {
@@ -135,6 +137,7 @@ struct Gathering {
     /// Small pieces that follow `pieces`, once there is more than one.
     joined: BytesMut,
     total: usize,
+    stirs: bool,
 }
 
 impl Gathering {
@@ -144,6 +147,7 @@ impl Gathering {
 
     fn add(&mut self, reply: Reply) {
         self.holds.extend(reply.hold);
+        self.stirs |= reply.stirs;
         for piece in reply.pieces {
             self.total += piece.len();
             let alone = self.pieces.is_empty() && self.joined.is_empty();
@@ -174,7 +178,7 @@ impl Gathering {
 
     fn finish(mut self) -> Outgoing {
         self.close();
-        Outgoing { pieces: self.pieces, holds: self.holds }
+        Outgoing { pieces: self.pieces, holds: self.holds, stirs: self.stirs }
     }
 }
 
@@ -197,7 +201,7 @@ mod tests {
     use std::task::Waker;
 
     fn reply(text: &'static str) -> Answer {
-        Answer::Reply(Reply { pieces: vec![Bytes::from_static(text.as_bytes())], hold: None })
+        Answer::Reply(Reply { pieces: vec![Bytes::from_static(text.as_bytes())], hold: None, stirs: false })
     }
 
     fn poll(replies: &mut Replies) -> Option<Vec<u8>> {
@@ -246,7 +250,7 @@ mod tests {
         let mut replies = Replies::default();
         let large = Bytes::from(vec![7; JOINED_MAX]);
         let pieces = vec![Bytes::from_static(b"head"), large.clone()];
-        replies.push(Ok(Answer::Reply(Reply { pieces, hold: None })), Charges::default());
+        replies.push(Ok(Answer::Reply(Reply { pieces, hold: None, stirs: false })), Charges::default());
         match replies.poll_batch(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Batch::Write(outgoing)) => {
                 assert_eq!(outgoing.pieces.len(), 2);

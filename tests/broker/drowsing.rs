@@ -3,8 +3,8 @@
 use crate::harness::Broker;
 use crate::member::find_coordinator;
 use crate::wire::Wire;
-use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages as m;
+use odradek_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use std::thread;
 use std::time::Duration;
 
@@ -12,24 +12,58 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(10);
 
 fn broker(overrides: &[&str]) -> Broker {
-    let broker = Broker::start_with(overrides);
+    let overrides = [&["group.initial.rebalance.delay.ms=0"], overrides].concat();
+    let broker = Broker::start_with(&overrides);
     find_coordinator(&mut broker.connect());
     broker
 }
 
-/// Of nobody: a heartbeat all the same.
-fn beat(wire: &mut Wire) {
-    let request = m::HeartbeatRequest { group_id: "g".into(), member_id: "nobody".into(), ..Default::default() };
-    assert_eq!(ErrorCode::from_code(wire.call(4, &request).error_code), ErrorCode::UnknownMemberId);
+/// The only member of a group, on a connection of its own.
+struct Member {
+    wire: Wire,
+    heartbeat: m::HeartbeatRequest,
 }
 
-fn drowsy(broker: &Broker) -> Wire {
-    let mut wire = broker.connect();
+impl Member {
+    fn join(broker: &Broker, group: &str) -> Self {
+        let mut wire = broker.connect();
+        let protocol = JoinGroupRequestProtocol { name: "range".into(), ..Default::default() };
+        let join = m::JoinGroupRequest {
+            group_id: group.into(),
+            session_timeout_ms: 30_000,
+            rebalance_timeout_ms: 30_000,
+            protocol_type: "consumer".into(),
+            protocols: vec![protocol],
+            ..Default::default()
+        };
+        let m::JoinGroupResponse { generation_id, member_id, .. } = wire.call(3, &join);
+        let sync = m::SyncGroupRequest {
+            group_id: group.into(),
+            generation_id,
+            member_id: member_id.clone(),
+            ..Default::default()
+        };
+        assert_eq!(wire.call(2, &sync).error_code, 0);
+        let heartbeat = m::HeartbeatRequest { group_id: group.into(), generation_id, member_id, ..Default::default() };
+        Self { wire, heartbeat }
+    }
+
+    fn beat(&mut self) {
+        assert_eq!(self.wire.call(4, &self.heartbeat).error_code, 0);
+    }
+}
+
+fn drowsy(broker: &Broker, group: &str) -> Member {
+    let mut member = Member::join(broker, group);
     for _ in 0..3 {
         thread::sleep(PAUSE);
-        beat(&mut wire);
+        member.beat();
     }
-    wire
+    member
+}
+
+fn five(broker: &Broker) -> Vec<Member> {
+    ["a", "b", "c", "d", "e"].map(|group| drowsy(broker, group)).into()
 }
 
 /// The broker falls asleep a moment after its answer.
@@ -42,40 +76,40 @@ fn until_dozing(broker: &Broker, count: usize) {
 #[test]
 fn a_drowsy_connection_is_answered_and_wakes_at_another_request() {
     let broker = broker(&[]);
-    let mut wires: Vec<Wire> = (0..5).map(|_| drowsy(&broker)).collect();
+    let mut members = five(&broker);
     until_dozing(&broker, 5);
     for _ in 0..3 {
-        wires.iter_mut().for_each(beat);
+        members.iter_mut().for_each(Member::beat);
     }
     assert_eq!(broker.dozing(), 5);
-    wires[0].call(12, &m::MetadataRequest::default());
+    members[0].wire.call(12, &m::MetadataRequest::default());
     until_dozing(&broker, 4);
-    wires[0].call(12, &m::MetadataRequest::default());
-    wires.iter_mut().for_each(beat);
+    members[0].wire.call(12, &m::MetadataRequest::default());
+    members.iter_mut().for_each(Member::beat);
 }
 
 #[test]
 fn a_drowsy_connection_that_its_peer_closes_is_let_go() {
     let broker = broker(&[]);
-    let wires: Vec<Wire> = (0..5).map(|_| drowsy(&broker)).collect();
+    let members = five(&broker);
     until_dozing(&broker, 5);
-    drop(wires);
+    drop(members);
     until_dozing(&broker, 0);
 }
 
 #[test]
 fn a_drowsy_connection_is_closed_when_it_idles() {
     let broker = broker(&["connections.max.idle.ms=2000"]);
-    let mut wire = drowsy(&broker);
-    assert!(wire.is_closed());
+    let mut member = drowsy(&broker, "a");
+    assert!(member.wire.is_closed());
     until_dozing(&broker, 0);
 }
 
 #[test]
 fn a_broker_with_drowsy_connections_stops() {
     let mut broker = broker(&[]);
-    let mut wires: Vec<Wire> = (0..5).map(|_| drowsy(&broker)).collect();
+    let mut members = five(&broker);
     until_dozing(&broker, 5);
     broker.stop();
-    assert!(wires.iter_mut().all(Wire::is_closed));
+    assert!(members.iter_mut().all(|member| member.wire.is_closed()));
 }

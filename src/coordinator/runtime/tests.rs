@@ -66,6 +66,10 @@ impl Machine for Sum {
         }
     }
 
+    fn answer_at_once(&mut self, _: &mut Turn<'_, Self>, request: &i64) -> Option<Self::Reply> {
+        (*request == 0).then_some(Ok(self.total))
+    }
+
     fn expire(&mut self, turn: &mut Turn<'_, Self>, (): ()) {
         if let Some(ticket) = self.kept.take() {
             turn.reply(ticket, Ok(self.total));
@@ -126,6 +130,19 @@ fn what_changes_nothing_is_answered_at_once_when_nothing_is_under_way() {
     sums.handle(moment(0), Ticket(1), 0);
     assert_eq!(sums.released(), [(Ticket(1), Ok(0))]);
     assert!(sums.begin_append().is_none());
+}
+
+#[test]
+fn nothing_is_answered_at_once_before_what_was_decided_is_durable() {
+    let mut sums = runtime();
+    assert_eq!(sums.answer_at_once(moment(0), &0), Some(Ok(0)));
+    assert_eq!(sums.answer_at_once(moment(0), &5), None, "it decides something");
+    sums.handle(moment(0), Ticket(1), 5);
+    assert_eq!(sums.answer_at_once(moment(0), &0), None);
+    assert!(sums.begin_append().is_some());
+    assert_eq!(sums.answer_at_once(moment(0), &0), None);
+    sums.appended();
+    assert_eq!(sums.answer_at_once(moment(0), &0), Some(Ok(5)));
 }
 
 #[test]

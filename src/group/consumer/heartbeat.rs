@@ -96,7 +96,7 @@ impl GroupMachine {
     }
 
     /// A member that has nothing to say, and for which there is nothing new.
-    fn idle_beat(
+    pub(in crate::group) fn idle_beat(
         &self,
         turn: &mut Turn<'_, Self>,
         client: &Client,

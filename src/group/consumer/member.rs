@@ -7,6 +7,7 @@ use crate::group::weight::{ENTRY_BYTES, MEMBER_BYTES, PARTITION_BYTES};
 use odradek_protocol::messages::ConsumerGroupHeartbeatRequest;
 use odradek_protocol::primitives::Str;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -39,7 +40,8 @@ pub struct Member {
     pub client: Client,
     pub rebalance_timeout_ms: i32,
     pub assignor: Option<Str>,
-    pub topics: BTreeSet<Str>,
+    /// Shared by the states of a member that follow each other: there may be very many.
+    pub topics: Rc<BTreeSet<Str>>,
     /// Empty when it was taken back.
     pub regex: Option<Str>,
     pub epoch: i32,
@@ -60,7 +62,7 @@ impl Member {
             client: Client::default(),
             rebalance_timeout_ms: -1,
             assignor: None,
-            topics: BTreeSet::new(),
+            topics: Rc::default(),
             regex: None,
             epoch: 0,
             previous_epoch: 0,
@@ -87,12 +89,19 @@ impl Member {
             member.rebalance_timeout_ms = request.rebalance_timeout_ms;
         }
         if let Some(topics) = &request.subscribed_topic_names {
-            member.topics = topics.iter().map(Str::detached).collect();
+            member.name_topics(topics);
         }
         if member.client != *client {
             member.client = Client { id: client.id.detached(), host: client.host.detached() };
         }
         member
+    }
+
+    /// It subscribes to these, and to no others.
+    pub(super) fn name_topics(&mut self, names: &[Str]) {
+        if !names.iter().eq(self.topics.iter()) {
+            self.topics = Rc::new(names.iter().map(Str::detached).collect());
+        }
     }
 
     /// What it takes in memory, about.

@@ -11,6 +11,7 @@ use odradek_protocol::records::group::{
     ConsumerGroupRegularExpressionValue, ConsumerGroupTargetAssignmentMemberValue,
     ConsumerGroupTargetAssignmentMetadataValue,
 };
+use std::collections::BTreeSet;
 
 impl ConsumerGroup {
     pub fn replay_epoch(&mut self, value: &ConsumerGroupMetadataValue) {
@@ -65,8 +66,8 @@ impl ConsumerGroup {
         member.client = Client { id: value.client_id.detached(), host: value.client_host.detached() };
         member.rebalance_timeout_ms = value.rebalance_timeout_ms;
         member.assignor = value.server_assignor.as_ref().map(Str::detached);
-        let named = value.subscribed_topic_names.iter().map(Str::detached).collect();
-        let before = std::mem::replace(&mut member.topics, named);
+        let before = member.topics.clone();
+        member.name_topics(&value.subscribed_topic_names);
         member.regex = value.subscribed_topic_regex.as_ref().map(Str::detached);
         member.classic = value.classic_member_metadata.as_ref().and_then(ClassicMember::from_record);
         if let Some(instance) = &member.instance {
@@ -79,7 +80,7 @@ impl ConsumerGroup {
     fn remove_member(&mut self, id: &Str) {
         self.disown(id);
         let Some(member) = self.members.remove(id) else { return };
-        self.count_subscribers(&member.topics, []);
+        self.count_subscribers(&member.topics, &BTreeSet::new());
         if let Some(instance) = member.instance.filter(|instance| self.static_members.get(instance) == Some(id)) {
             self.static_members.remove(&instance);
         }

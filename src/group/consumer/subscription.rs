@@ -12,7 +12,7 @@ use uuid::Uuid;
 impl ConsumerGroup {
     /// Topics that exist of those that one member subscribes to.
     pub(super) fn topic_ids_of(&self, member: &Member, image: &Image) -> BTreeSet<Uuid> {
-        let named = existing(&member.topics, |name| member.topics.contains(name), image);
+        let named = existing(&*member.topics, |name| member.topics.contains(name), image);
         let matched = member.expression().and_then(|expression| self.regexes.get(expression));
         let matched = matched.into_iter().flat_map(|resolved| &resolved.topics);
         let matched = matched.filter_map(|name| image.topics().by_name(name));
@@ -38,15 +38,11 @@ impl ConsumerGroup {
     }
 
     /// A member names `after` instead of `before`.
-    pub(super) fn count_subscribers<'a>(
-        &mut self,
-        before: impl IntoIterator<Item = &'a Str>,
-        after: impl IntoIterator<Item = &'a Str>,
-    ) {
-        for name in after {
+    pub(super) fn count_subscribers(&mut self, before: &BTreeSet<Str>, after: &BTreeSet<Str>) {
+        for name in after.difference(before) {
             *self.subscribers.entry(name.clone()).or_default() += 1;
         }
-        for name in before {
+        for name in before.difference(after) {
             let count = self.subscribers.get_mut(name).expect("who names a topic is counted");
             *count -= 1;
             if *count == 0 {

@@ -9,6 +9,8 @@ use crate::group::embedded;
 use crate::metadata::Image;
 use odradek_protocol::messages::ConsumerProtocolSubscription;
 use odradek_protocol::primitives::Str;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Why it cannot be.
 const MALFORMED: &str = "the embedded consumer protocol is malformed";
@@ -55,7 +57,7 @@ impl ConsumerGroup {
             rack: told.rack_id.as_ref().filter(|rack| !rack.is_empty()).map(Str::detached),
             client: member.client.clone(),
             rebalance_timeout_ms: classic::as_millis(member.rebalance_timeout),
-            topics: told.topics.iter().map(Str::detached).collect(),
+            topics: Rc::new(told.topics.iter().map(Str::detached).collect()),
             regex: Some(Str::EMPTY),
             epoch,
             previous_epoch: epoch,
@@ -68,7 +70,7 @@ impl ConsumerGroup {
             ..Member::new(member.id.clone())
         };
         let id = upgraded.id.clone();
-        self.count_subscribers([], &upgraded.topics);
+        self.count_subscribers(&BTreeSet::new(), &upgraded.topics);
         self.members.insert(id.clone(), upgraded);
         self.weight.change(0, self.bytes_of(&id));
     }

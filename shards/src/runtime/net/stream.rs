@@ -1,8 +1,9 @@
 //! Owns a connection of this shard, in two halves that two tasks may use at once.
+#![allow(unsafe_code)]
 
 use crate::runtime::ring::{self, Watched};
 use crate::runtime::yield_now;
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::poll_fn;
@@ -72,14 +73,30 @@ impl ReadHalf {
     ///
     /// Dropping the future loses nothing.
     pub async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let room = into.len();
+        self.receive(room, |socket| Ok(recv(socket.as_raw_fd(), into, MsgFlags::MSG_DONTWAIT)?)).await
+    }
+
+    /// As `read`, of at most `room` bytes behind what `into` holds, in memory that need not be initialised.
+    ///
+    /// # Panics
+    /// When `into` has not allocated so much room.
+    pub async fn read_behind(&mut self, into: &mut BytesMut, room: usize) -> io::Result<usize> {
+        self.receive(room, |socket| receive_behind(socket, into, room)).await
+    }
+
+    async fn receive(
+        &mut self,
+        room: usize,
+        mut receive: impl FnMut(&OwnedFd) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         if self.at_once == READS_AT_ONCE_MAX {
             self.at_once = 0;
             yield_now().await;
         }
-        let (mut waited, room) = (false, into.len());
+        let mut waited = false;
         let read = poll_fn(|cx| {
-            let receive = |socket: &OwnedFd| Ok(recv(socket.as_raw_fd(), into, MsgFlags::MSG_DONTWAIT)?);
-            let read = self.socket.0.poll_read(cx, receive, |received| *received < room);
+            let read = self.socket.0.poll_read(cx, &mut receive, |received| *received < room);
             waited |= read.is_pending();
             read
         });
@@ -93,6 +110,17 @@ impl ReadHalf {
     pub fn doze(&self, dozes: bool) {
         self.socket.0.doze(dozes);
     }
+}
+
+fn receive_behind(socket: &OwnedFd, into: &mut BytesMut, room: usize) -> io::Result<usize> {
+    let free = &mut into.spare_capacity_mut()[..room];
+    // SAFETY: the kernel writes at most `room` bytes to memory that is ours for so long, and reads none of it.
+    let received = unsafe { libc::recv(socket.as_raw_fd(), free.as_mut_ptr().cast(), room, libc::MSG_DONTWAIT) };
+    let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+    assert!(received <= room, "the kernel keeps to the room it was given");
+    // SAFETY: so many bytes behind the length have just been written, within the capacity.
+    unsafe { into.set_len(into.len() + received) };
+    Ok(received)
 }
 
 /// The sending half; for one task at a time.
@@ -133,6 +161,11 @@ impl WriteHalf {
                 first += usize::from(pieces[first].is_empty());
             }
         }
+    }
+
+    /// The other half dozes no longer, from now on and not only from its next read.
+    pub fn wake_reader_at_once(&self) {
+        self.0.0.rouse();
     }
 
     /// Ends the sending direction after what was written.

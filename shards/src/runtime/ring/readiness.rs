@@ -100,6 +100,12 @@ impl Watched {
             _ => {}
         }
     }
+
+    /// Ends dozing, for a reader that waits already too.
+    pub fn rouse(&self) {
+        self.doze(false);
+        self.watch();
+    }
 }
 
 impl Drop for Watched {

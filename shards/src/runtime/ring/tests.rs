@@ -1,6 +1,6 @@
 use super::*;
 use crate::runtime::executors::tests::{TempDir, on_executor};
-use crate::runtime::net::{Listener, Options, Stream, connect};
+use crate::runtime::net::{Listener, Options, ReadHalf, Stream, connect};
 use crate::runtime::sync::oneshot;
 use crate::runtime::{Class, Directory, OpenMode, blocking, sleep, spawn_in, spawn_joined, yield_now};
 use futures_util::future::join_all;
@@ -76,7 +76,7 @@ fn tasks_that_wait_at_the_end_are_dropped() {
             }
         }
         let (to, from) = mpsc::channel();
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Options::default()).unwrap();
+        let listener = listener();
         let (timer, socket, ready) = (Tell(to.clone(), "timer"), Tell(to.clone(), "socket"), Tell(to, "ready"));
         spawn_in(Class::Data, async move {
             sleep(Duration::from_secs(3600)).await;
@@ -98,7 +98,7 @@ fn tasks_that_wait_at_the_end_are_dropped() {
 #[test]
 fn a_port_is_free_when_its_executor_has_ended() {
     let address = on_executor(|| async {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Options::default()).unwrap();
+        let listener = listener();
         let address = listener.local_address();
         spawn_in(Class::Data, async move {
             let _ = listener.accept().await;
@@ -109,12 +109,52 @@ fn a_port_is_free_when_its_executor_has_ended() {
     assert!(std::net::TcpListener::bind(address).is_ok());
 }
 
+fn listener() -> Listener {
+    Listener::bind("127.0.0.1:0".parse().unwrap(), Options::default()).unwrap()
+}
+
 /// A connection to this executor whose other end blocks, on a thread that runs `body`.
 async fn with_peer(body: impl FnOnce(std::net::TcpStream) + Send + 'static) -> (Stream, std::thread::JoinHandle<()>) {
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Options::default()).unwrap();
+    let listener = listener();
     let address = listener.local_address();
     let peer = std::thread::spawn(move || body(std::net::TcpStream::connect(address).unwrap()));
     (listener.accept().await.unwrap().adopt().unwrap(), peer)
+}
+
+/// Reads `count` times three bytes of a peer that waits for an answer each time, after doing `before` with them.
+async fn answer_threes(count: u8, before: impl Fn(&mut ReadHalf, u8)) -> (ReadHalf, std::thread::JoinHandle<()>) {
+    let (stream, peer) = with_peer(move |mut peer| {
+        for n in 0..count {
+            peer.write_all(&[n; 3]).unwrap();
+            peer.read_exact(&mut [0; 1]).unwrap();
+        }
+    })
+    .await;
+    let (mut reading, mut writing) = stream.split();
+    let mut into = [0; 100];
+    for n in 0..count {
+        before(&mut reading, n);
+        let mut got = 0;
+        while got < 3 {
+            got += reading.read(&mut into[got..]).await.unwrap();
+        }
+        assert_eq!(into[..3], [n; 3]);
+        writing.write_all(b"!").await.unwrap();
+    }
+    (reading, peer)
+}
+
+/// A connection that dozes, whose other end waits for it to close.
+async fn dozing() -> (ReadHalf, std::thread::JoinHandle<()>) {
+    let (stream, peer) = with_peer(|mut peer| {
+        peer.write_all(b"here").unwrap();
+        assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
+    })
+    .await;
+    let mut reading = stream.split().0;
+    reading.read(&mut [0; 10]).await.unwrap();
+    reading.doze(true);
+    (reading, peer)
 }
 
 #[test]
@@ -134,24 +174,8 @@ fn an_end_that_came_together_with_the_last_bytes_is_seen() {
 #[test]
 fn what_arrives_after_a_short_read_is_seen() {
     on_executor(|| async {
-        let (stream, peer) = with_peer(|mut peer| {
-            let mut answer = [0; 1];
-            for n in 0..500u16 {
-                peer.write_all(&[n as u8; 3]).unwrap();
-                peer.read_exact(&mut answer).unwrap();
-            }
-        })
-        .await;
-        let (mut reading, mut writing) = stream.split();
-        let mut into = [0; 100];
-        for n in 0..500u16 {
-            let mut got = 0;
-            while got < 3 {
-                got += reading.read(&mut into[got..]).await.unwrap();
-            }
-            assert_eq!(into[..3], [n as u8; 3]);
-            writing.write_all(b"!").await.unwrap();
-        }
+        let (mut reading, peer) = answer_threes(250, |_, _| {}).await;
+        assert_eq!(reading.read(&mut [0; 1]).await.unwrap(), 0);
         peer.join().unwrap();
     });
 }
@@ -200,28 +224,10 @@ fn a_connection_closes_though_its_writer_waits_for_room() {
 #[test]
 fn what_comes_while_a_connection_dozes_is_read_and_so_is_what_was_there_before() {
     on_executor(|| async {
-        let (stream, peer) = with_peer(|mut peer| {
-            let mut answer = [0; 1];
-            for n in 0..40u8 {
-                peer.write_all(&[n; 3]).unwrap();
-                peer.read_exact(&mut answer).unwrap();
-            }
-        })
-        .await;
-        let (mut reading, mut writing) = stream.split();
-        let mut into = [0; 100];
-        for n in 0..40u8 {
-            // Falls asleep and rises while the next bytes are on their way, or there.
-            reading.doze(n % 8 >= 3);
-            let mut got = 0;
-            while got < 3 {
-                got += reading.read(&mut into[got..]).await.unwrap();
-            }
-            assert_eq!(into[..3], [n; 3]);
-            writing.write_all(b"!").await.unwrap();
-        }
+        // Falls asleep and rises while the next bytes are on their way, or there.
+        let (mut reading, peer) = answer_threes(40, |reading, n| reading.doze(n % 8 >= 3)).await;
         reading.doze(true);
-        assert_eq!(reading.read(&mut into).await.unwrap(), 0, "the end is heard of, too");
+        assert_eq!(reading.read(&mut [0; 1]).await.unwrap(), 0, "the end is heard of, too");
         peer.join().unwrap();
     });
 }
@@ -230,7 +236,7 @@ fn what_comes_while_a_connection_dozes_is_read_and_so_is_what_was_there_before()
 fn a_crowd_that_dozes_is_heard_whole() {
     const CROWD: usize = 600;
     on_executor(|| async {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Options::default()).unwrap();
+        let listener = listener();
         let (mut peers, mut heard) = (Vec::new(), Vec::new());
         for _ in 0..CROWD {
             peers.push(connect(listener.local_address()).await.unwrap().split());
@@ -260,14 +266,7 @@ fn a_crowd_that_dozes_is_heard_whole() {
 #[test]
 fn a_connection_dropped_while_it_dozes_closes() {
     on_executor(|| async {
-        let (stream, peer) = with_peer(|mut peer| {
-            peer.write_all(b"here").unwrap();
-            assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
-        })
-        .await;
-        let mut reading = stream.split().0;
-        reading.read(&mut [0; 10]).await.unwrap();
-        reading.doze(true);
+        let (reading, peer) = dozing().await;
         drop(reading);
         blocking(move || peer.join().unwrap()).await;
     });
@@ -277,14 +276,7 @@ fn a_connection_dropped_while_it_dozes_closes() {
 fn a_task_that_dozes_at_the_end_is_dropped() {
     let (to, from) = mpsc::channel::<()>();
     let peer = on_executor(move || async move {
-        let (stream, peer) = with_peer(|mut peer| {
-            peer.write_all(b"here").unwrap();
-            assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
-        })
-        .await;
-        let mut reading = stream.split().0;
-        reading.read(&mut [0; 10]).await.unwrap();
-        reading.doze(true);
+        let (mut reading, peer) = dozing().await;
         spawn_in(Class::Data, async move {
             let _ = reading.read(&mut [0; 10]).await;
             drop(to);

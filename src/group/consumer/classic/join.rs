@@ -15,6 +15,7 @@ use crate::group::timer::Timer;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::{ConsumerProtocolSubscription, JoinGroupRequest, JoinGroupResponse};
 use odradek_protocol::primitives::Str;
+use std::rc::Rc;
 
 impl GroupMachine {
     pub(in crate::group) fn classic_member_join(
@@ -136,7 +137,7 @@ impl Member {
                 .or_else(|| self.rack.clone()),
             client: Client { id: client.id.detached(), host: client.host.detached() },
             rebalance_timeout_ms: own.unwrap_or(request.session_timeout_ms),
-            topics: told.topics.iter().map(Str::detached).collect(),
+            topics: Rc::new(told.topics.iter().map(Str::detached).collect()),
             regex: Some(Str::EMPTY),
             classic: Some(ClassicMember {
                 session_timeout_ms: request.session_timeout_ms,
