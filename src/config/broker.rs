@@ -1,6 +1,6 @@
 //! The configuration of one process, typed and checked against itself.
 
-use super::error::ConfigError;
+use super::error::{ConfigError, InvalidConfig};
 use super::groups::{
     CleanerConfig, EngineConfig, FetchConfig, GroupsConfig, NetworkConfig, QuorumConfig, ReplicationConfig,
     StorageConfig, TopicsConfig, TransactionsConfig, read,
@@ -139,14 +139,20 @@ impl BrokerConfig {
     }
 
     fn check_cordoned(&self) -> Result<(), ConfigError> {
-        let cordoned = &self.storage.cordoned_log_dirs;
+        let cordoned: Vec<&str> = self.storage.cordoned_log_dirs.iter().map(String::as_str).collect();
+        self.may_cordon(&cordoned).map_err(|why| self.settings.conflict("cordoned.log.dirs", why.to_string()))
+    }
+
+    /// Whether `cordoned.log.dirs` may have these entries.
+    pub fn may_cordon(&self, names: &[&str]) -> Result<(), InvalidConfig> {
         let is_known = |name: &str| name == EVERY_LOG_DIR || self.log_dirs.iter().any(|dir| dir == Path::new(name));
-        match cordoned.iter().find(|name| !is_known(name)) {
-            Some(other) => Err(self.settings.conflict("cordoned.log.dirs", format!("{other} is none of log.dirs"))),
-            None if cordoned.len() > 1 && cordoned.iter().any(|name| name == EVERY_LOG_DIR) => {
-                Err(self.settings.conflict("cordoned.log.dirs", "with * it must not name others"))
-            }
-            None => Ok(()),
+        let unknown: Vec<&str> = names.iter().copied().filter(|name| !is_known(name)).collect();
+        if !unknown.is_empty() {
+            return Err(InvalidConfig::CordonedNowhere(unknown.join(", ")));
+        }
+        match names.len() > 1 && names.contains(&EVERY_LOG_DIR) {
+            true => Err(InvalidConfig::CordonedAllAndOthers),
+            false => Ok(()),
         }
     }
 }

@@ -77,6 +77,13 @@ pub enum InvalidConfig {
     TieredStorageDisabled,
     #[error("Cannot update these configs dynamically: {0}")]
     NotDynamic(String),
+    #[error(
+        "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : \
+         {0}"
+    )]
+    CordonedNowhere(String),
+    #[error("requirement failed: When cordoned.log.dirs is set to *, it must not contain other values")]
+    CordonedAllAndOthers,
     #[error("Unknown group config name: {0}")]
     UnknownGroupKey(String),
     #[error("{key} must be {} than or equal to {bound_key}", bounding.relation())]

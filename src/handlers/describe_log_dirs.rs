@@ -1,5 +1,5 @@
-//! DescribeLogDirs, versions 1-4: what each log directory holds. v4 tells the size of its
-//! volume (KIP-827).
+//! DescribeLogDirs, versions 1-5: what each log directory holds. v4 tells the size of its volume (KIP-827), v5 whether it
+//! is cordoned (KIP-1066).
 
 use super::answer::Call;
 use super::context::Context;
@@ -105,6 +105,7 @@ fn result(row: &LogDirRow, described: &[Description], space: Space) -> DescribeL
         topics: topics.collect(),
         total_bytes: signed(space.total_bytes),
         usable_bytes: signed(space.usable_bytes),
+        is_cordoned: row.is_cordoned(),
         ..Default::default()
     }
 }

@@ -22,6 +22,7 @@ pub struct LogDirRow {
     /// It holds partitions of topics, and not the metadata log alone.
     pub holds_topics: bool,
     failed: AtomicBool,
+    cordoned: AtomicBool,
 }
 
 impl LogDirTable {
@@ -32,6 +33,7 @@ impl LogDirTable {
             directory_id: dir.directory_id,
             holds_topics: log_dirs.holds_topics(at),
             failed: AtomicBool::new(false),
+            cordoned: AtomicBool::new(false),
         });
         let offline = log_dirs.offline.iter().map(|path| LogDirRow {
             path: absolute(path),
@@ -39,6 +41,7 @@ impl LogDirTable {
             directory_id: Uuid::nil(),
             holds_topics: true,
             failed: AtomicBool::new(true),
+            cordoned: AtomicBool::new(false),
         });
         Self { rows: usable.chain(offline).collect() }
     }
@@ -56,6 +59,21 @@ impl LogDirTable {
         self.rows.iter().find(|row| row.holds_topics && row.path == *Path::new(path))
     }
 
+    /// Those that get no more partitions, by their paths, until this is said again. Returns whether it says anything new.
+    pub fn cordon(&self, is_cordoned: impl Fn(&Path) -> bool) -> bool {
+        let set = |row: &LogDirRow| {
+            let cordoned = is_cordoned(&row.path);
+            row.cordoned.swap(cordoned, Ordering::Relaxed) != cordoned
+        };
+        self.rows.iter().filter(|row| set(row)).count() > 0
+    }
+
+    /// Ids of those, as far as they are usable: what the controller is told (KIP-1066).
+    pub fn cordoned_ids(&self) -> Vec<Uuid> {
+        let cordoned = self.rows.iter().filter(|row| row.index.is_some() && row.holds_topics && row.is_cordoned());
+        cordoned.map(|row| row.directory_id).collect()
+    }
+
     /// Some partitions may lie where nobody can look.
     pub fn any_offline(&self) -> bool {
         self.rows.iter().any(|row| !row.is_online())
@@ -65,6 +83,11 @@ impl LogDirTable {
 impl LogDirRow {
     pub fn is_online(&self) -> bool {
         !self.failed.load(Ordering::Relaxed)
+    }
+
+    /// It gets no partitions of its own accord.
+    pub fn is_cordoned(&self) -> bool {
+        self.cordoned.load(Ordering::Relaxed)
     }
 
     /// Returns whether it was online before.

@@ -152,8 +152,14 @@ impl Leader {
         let metadata = LogDirIndex(u16::try_from(log_dirs.metadata).expect("log.dirs names few directories"));
         let assignments = Assignments::new(self.controller.clone(), self.config.node_id);
         let (config, port) = (self.config.clone(), self.port.clone());
-        let publication =
-            Publication::new(self.config.node_id, config, shards.clone(), port, log_dirs, assignments.clone());
+        let publication = Publication::new(
+            self.config.node_id,
+            config,
+            shards.clone(),
+            port,
+            (log_dirs, table.clone()),
+            assignments.clone(),
+        );
         let (watch, lost) =
             LogDirWatch::new(shards.clone(), table.clone(), metadata, publication.clone(), assignments.clone());
         watch.start();
@@ -170,7 +176,7 @@ impl Leader {
             Either::Left((image, _)) => image,
             Either::Right((failure, _)) => return Err(failure.expect("the controller ends by failing")),
         };
-        for (index, error) in journals.remove(|index| watch.is_online(index)).await {
+        for (index, error) in journals.remove(&shards, |index| watch.is_online(index)).await {
             watch.failed(LogDirIndex(index as u16), &format!("removing a journal of the run before: {error}"));
         }
         let registrant = Registrant {
@@ -189,7 +195,7 @@ impl Leader {
             info!("metrics are at http://{}/metrics", metrics.local_address());
             self.rooms.tell_metrics(metrics);
         }
-        self.keep(&registration, &checkpoints);
+        self.keep(&registration, &checkpoints, &publication);
         self.say_ready(started, sockets, &paths, publication.partitions());
         Ok(Running { checkpoints, registration, raft, failure, lost })
     }
@@ -223,10 +229,10 @@ impl Leader {
     }
 
     /// Starts what goes on as long as the broker runs.
-    fn keep(&self, registration: &Rc<Registration>, checkpoints: &Rc<Checkpoints>) {
+    fn keep(&self, registration: &Rc<Registration>, checkpoints: &Rc<Checkpoints>, publication: &Rc<Publication>) {
         let heartbeat = milliseconds(i64::from(self.config.quorum.broker_heartbeat_interval_ms));
-        let registration = registration.clone();
-        runtime::spawn_in(Class::Control, async move { registration.keep(heartbeat).await });
+        let (registration, publication) = (registration.clone(), publication.clone());
+        runtime::spawn_in(Class::Control, async move { registration.keep(heartbeat, &publication).await });
         let storage = &self.config.storage;
         let intervals =
             [storage.log_flush_offset_checkpoint_interval_ms, storage.log_flush_start_offset_checkpoint_interval_ms];

@@ -2,7 +2,10 @@
 //! of them have taken back what is theirs.
 
 use crate::log_dirs::LogDir;
+use futures_util::future::join_all;
+use odradek_shards::Shards;
 use odradek_shards::journal::{self, Leftovers};
+use odradek_shards::message::{LogDirIndex, Request};
 use odradek_shards::runtime::Directory;
 use std::io;
 use std::sync::Arc;
@@ -25,15 +28,23 @@ impl Journals {
 
     /// To be called when every log has been opened. What stays must not come to light later, when its log has grown to
     /// where it would fit: who cannot be rid of it tells by index.
-    pub async fn remove(self, is_online: impl Fn(usize) -> bool) -> Vec<(usize, io::Error)> {
+    pub async fn remove(self, shards: &Shards, is_online: impl Fn(usize) -> bool) -> Vec<(usize, io::Error)> {
         let mut failed = Vec::new();
         for (index, (dir, leftovers)) in self.found.iter().enumerate().filter(|(index, _)| is_online(*index)) {
-            if let Err(error) = leftovers.remove(dir).await {
+            if let Err(error) = remove(shards, index, dir, leftovers).await {
                 failed.push((index, error));
             }
         }
         failed
     }
+}
+
+async fn remove(shards: &Shards, index: usize, dir: &Directory, leftovers: &Arc<Leftovers>) -> io::Result<()> {
+    leftovers.sync(dir).await?;
+    let log_dir = LogDirIndex(u16::try_from(index).expect("log.dirs names few directories"));
+    let told: Vec<_> = shards.shards().map(|shard| shards.call(shard, Request::Synced(log_dir))).collect();
+    join_all(told).await;
+    leftovers.remove(dir).await
 }
 
 /// The journals in one directory. Of one that was closed in order nothing is left: it may have been another broker that

@@ -3,7 +3,7 @@
 use super::assignments::Assignments;
 use super::control::{Control, ControlPort, Published, tell_all};
 use crate::config::BrokerConfig;
-use crate::log_dirs::{Home, LogDirs, Whereabouts};
+use crate::log_dirs::{Home, LogDirTable, LogDirs, Whereabouts};
 use crate::metadata::topics::{DIRECTORIES_RESERVED, TopicImage};
 use crate::metadata::{Delta, Image, ResourceType};
 use odradek_shards::Shards;
@@ -26,6 +26,9 @@ pub struct Publication {
     shards: Shards,
     port: Rc<ControlPort>,
     log_dirs: RefCell<LogDirs>,
+    table: Arc<LogDirTable>,
+    /// Rung when other log directories are cordoned.
+    cordoned: Notify,
     assignments: Rc<Assignments>,
     has_begun: Cell<bool>,
     partitions: Cell<usize>,
@@ -43,9 +46,10 @@ impl Publication {
         config: Arc<BrokerConfig>,
         shards: Shards,
         port: Rc<ControlPort>,
-        log_dirs: LogDirs,
+        log_dirs: (LogDirs, Arc<LogDirTable>),
         assignments: Rc<Assignments>,
     ) -> Rc<Self> {
+        let (log_dirs, table) = log_dirs;
         let in_force = RefCell::new(config.clone());
         let publication = Rc::new(Self {
             node,
@@ -54,6 +58,8 @@ impl Publication {
             shards,
             port,
             log_dirs: RefCell::new(log_dirs),
+            table,
+            cordoned: Notify::new(),
             assignments,
             has_begun: Cell::default(),
             partitions: Cell::default(),
@@ -67,6 +73,14 @@ impl Publication {
     fn cordon(&self) {
         let config = self.in_force.borrow();
         self.log_dirs.borrow_mut().cordon(|path| config.is_cordoned(path));
+        if self.table.cordon(|path| config.is_cordoned(path)) {
+            self.cordoned.notify_one();
+        }
+    }
+
+    /// Other log directories are cordoned than before.
+    pub async fn cordoned(&self) {
+        self.cordoned.notified().await;
     }
 
     /// Makes a committed change real here; when it returns, every request sees it. The first one brings all that the

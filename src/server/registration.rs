@@ -1,14 +1,17 @@
 //! The broker's membership: registers with the controller, then heartbeats so that it is not fenced.
 
 use super::log_dir_watch::failed_ids;
+use super::publication::Publication;
 use crate::config::BrokerConfig;
 use crate::controller::{Controller, ControllerReply, ControllerRequest};
 use crate::log_dirs::LogDirTable;
 use crate::metadata::features::SUPPORTED;
+use futures_util::future::select;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::broker_registration_request::{Feature, Listener};
 use odradek_protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
 use odradek_shards::runtime;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
@@ -55,10 +58,10 @@ impl Registration {
         Ok(registration)
     }
 
-    /// Heartbeats every `interval`, as long as the shard runs.
-    pub async fn keep(&self, interval: Duration) {
+    /// Heartbeats every `interval`, and when other log directories are cordoned, as long as the shard runs.
+    pub async fn keep(&self, interval: Duration, publication: &Publication) {
         loop {
-            runtime::sleep(interval).await;
+            select(pin!(runtime::sleep(interval)), pin!(publication.cordoned())).await;
             if let Err(error) = self.beat().await {
                 warn!("the controller refused a heartbeat: {}", error.name());
             }
@@ -80,7 +83,7 @@ impl Registration {
             // In one process the broker has seen what the controller committed.
             current_metadata_offset: i64::MAX,
             offline_log_dirs: failed_ids(&self.log_dirs),
-            cordoned_log_dirs: Some(Vec::new()),
+            cordoned_log_dirs: Some(self.log_dirs.cordoned_ids()),
             ..Default::default()
         };
         match self.controller.call(ControllerRequest::BrokerHeartbeat(request)).await {

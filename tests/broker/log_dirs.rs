@@ -5,9 +5,14 @@ use crate::harness::Broker;
 use crate::wire::Wire;
 use odradek_protocol::error::ErrorCode;
 use odradek_protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+use odradek_protocol::messages::create_topics_request::CreatableTopic;
 use odradek_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
+use odradek_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use odradek_protocol::messages::metadata_response::MetadataResponsePartition;
-use odradek_protocol::messages::{AlterReplicaLogDirsRequest, DescribeLogDirsRequest, MetadataRequest};
+use odradek_protocol::messages::{
+    AlterReplicaLogDirsRequest, CreateTopicsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest,
+    MetadataRequest,
+};
 use odradek_shards::record::Codec;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,6 +110,87 @@ fn a_directory_that_cannot_be_used_at_start_does_not_keep_the_others_from_servin
     broker.restart();
     let mut wire = broker.connect();
     (0..4).for_each(|partition| check_served(&mut wire, partition));
+}
+
+/// Sets `cordoned.log.dirs` of the broker, or deletes what was set.
+fn cordon(wire: &mut Wire, value: Option<&str>) -> (i16, Option<String>) {
+    const BROKER: i8 = 4;
+    let config = AlterableConfig {
+        name: "cordoned.log.dirs".into(),
+        config_operation: i8::from(value.is_none()),
+        value: value.map(Into::into),
+        ..Default::default()
+    };
+    let resource = AlterConfigsResource {
+        resource_type: BROKER,
+        resource_name: "1".into(),
+        configs: vec![config],
+        ..Default::default()
+    };
+    let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    let response = wire.call(1, &request).responses.remove(0);
+    (response.error_code, response.error_message.map(|message| message.to_string()))
+}
+
+/// Until a topic of one partition is made, or refused.
+fn await_creation(wire: &mut Wire, name: &str, expected: ErrorCode) {
+    let since = Instant::now();
+    let mut told = ErrorCode::None;
+    while since.elapsed() < Duration::from_secs(20) {
+        let topic =
+            CreatableTopic { name: name.into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
+        let request = CreateTopicsRequest {
+            topics: vec![topic],
+            timeout_ms: 10_000,
+            validate_only: expected != ErrorCode::None,
+            ..Default::default()
+        };
+        told = ErrorCode::from_code(wire.call(7, &request).topics[0].error_code);
+        if told == expected {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{name}: {told:?} and not {expected:?}");
+}
+
+fn cordoned(wire: &mut Wire) -> Vec<String> {
+    let described = wire.call(5, &DescribeLogDirsRequest { topics: None }).results;
+    let cordoned = described.iter().filter(|dir| dir.is_cordoned);
+    cordoned.map(|dir| dir.log_dir.rsplit('/').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn nothing_is_placed_where_all_directories_are_cordoned_until_one_is_not() {
+    let mut broker = Broker::start_with(&[TWO, "cordoned.log.dirs=$DATA/b"]);
+    broker.create_topic("t", 3);
+    let mut wire = broker.connect();
+    assert_eq!(cordoned(&mut wire), ["b"]);
+    assert_eq!(partitions(&describe(&mut wire), "/a", "t"), [0, 1, 2]);
+    let (code, message) = cordon(&mut wire, Some("/nowhere"));
+    assert_eq!(code, ErrorCode::InvalidRequest.code());
+    assert!(message.unwrap().ends_with("Missing entries : /nowhere"));
+    assert_eq!(cordon(&mut wire, Some("*")).0, 0);
+    await_creation(&mut wire, "u", ErrorCode::InvalidReplicationFactor);
+    assert_eq!(cordoned(&mut wire).len(), 2);
+    (0..3)
+        .for_each(|partition| assert_eq!(produce(&mut wire, "t", partition, batch(Codec::None, &["x"])).error_code, 0));
+    broker.restart();
+    let mut wire = broker.connect();
+    // As soon as it serves: the first heartbeat said it.
+    let topic = CreatableTopic { name: "u".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
+    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
+    let refused = wire.call(7, &request).topics.remove(0);
+    assert_eq!(refused.error_code, ErrorCode::InvalidReplicationFactor.code());
+    let why = refused.error_message.unwrap();
+    assert!(why.ends_with("All brokers are currently fenced, or have all their log directories cordoned."), "{why}");
+    assert_eq!(cordon(&mut wire, None).0, 0);
+    await_creation(&mut wire, "u", ErrorCode::None);
+    assert_eq!((cordoned(&mut wire), partitions(&describe(&mut wire), "/a", "u")), (vec!["b".to_owned()], vec![0]));
+    assert_eq!(cordon(&mut wire, Some("")).0, 0);
+    broker.create_topic("v", 1);
+    assert_eq!(partitions(&describe(&mut wire), "/b", "v"), [0]);
+    assert!(cordoned(&mut wire).is_empty());
 }
 
 #[test]

@@ -75,16 +75,19 @@ pub(super) fn check_changes(state: &State, resource: &ConfigResource, changes: &
         }
     }
     if resource.kind == ResourceType::Broker {
-        return check_dynamic(resource, changes);
+        return check_dynamic(state, resource, changes);
     }
     Ok(())
 }
 
 /// Only what is being set: what was there before may come from another release.
-fn check_dynamic(resource: &ConfigResource, changes: &[Change]) -> Result<(), Refusal> {
+fn check_dynamic(state: &State, resource: &ConfigResource, changes: &[Change]) -> Result<(), Refusal> {
     let set = |change: &Change| Some((change.key.clone(), change.value.clone()?));
     let set: BTreeMap<String, String> = changes.iter().filter_map(set).collect();
-    dynamic::validate(&set, resource.name.is_empty())
+    let config = state.config();
+    // What another broker has is not known here.
+    let own = (resource.name == config.node_id.to_string()).then_some(config);
+    dynamic::validate(&set, resource.name.is_empty(), own)
         .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()))
 }
 
