@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod group;
 pub mod handlers;
 pub mod log_dirs;
+pub mod log_limit;
 pub mod metadata;
 pub mod metrics;
 pub mod network;

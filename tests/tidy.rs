@@ -21,7 +21,7 @@ use source::Source;
 use std::path::PathBuf;
 
 /// Rooms of `src` and what each may name of the others; the rooms right of an arrow know nothing of those left of it.
-/// `config`, `metadata` and `metrics` may be read by all, so they stand in no list. `shards` is the engine's package,
+/// `config`, `metadata`, `metrics` and `log_limit` may be read by all, so they stand in no list. `shards` is the engine's package,
 /// `protocol` the codec's, `perf` the measuring tool's. A file at the top is a room of its own name.
 const ROOMS: &[Arrow] = &[
     Arrow { from: "main", to: &["odradek"] },
@@ -64,10 +64,11 @@ const ROOMS: &[Arrow] = &[
     Arrow { from: "metadata", to: &["shards", "protocol"] },
     Arrow { from: "config", to: &["shards"] },
     Arrow { from: "metrics", to: &["shards"] },
+    Arrow { from: "log_limit", to: &["shards"] },
 ];
 
 /// Rooms every other room of `src` may read.
-const READ_BY_ALL: &[&str] = &["config", "metadata", "metrics"];
+const READ_BY_ALL: &[&str] = &["config", "metadata", "metrics", "log_limit"];
 
 /// The same within `shards/src`; `types`, `limits`, `clock` and `error` may be named by all.
 const SHARD_ROOMS: &[Arrow] = &[

@@ -1,7 +1,9 @@
 //! The little of HTTP/1.1 that fetching a page takes: one GET per connection, bounded in size, time and number.
 
+use super::pages::Pages;
 use super::scrape::scrape;
 use crate::handlers::Context;
+use crate::log_limit::LogLimit;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use odradek_shards::runtime::net::{Accepted, Listener, Reaction, ReadHalf, WriteHalf, reaction};
@@ -35,6 +37,8 @@ struct Open {
 /// Answers as long as the shard runs. With as many connections open as may be, the next waits in the backlog.
 pub async fn serve(listener: Listener, context: Rc<Context>) {
     let open = Rc::new(Open::default());
+    let pages = Pages::new(move || Box::pin(scrape(context.clone())));
+    let refused = LogLimit::default();
     loop {
         while open.count.get() == CONNECTIONS_MAX {
             open.closed.notified().await;
@@ -42,25 +46,27 @@ pub async fn serve(listener: Listener, context: Rc<Context>) {
         match listener.accept().await {
             Ok(accepted) => {
                 open.count.set(open.count.get() + 1);
-                let (open, context) = (open.clone(), context.clone());
+                let (open, pages) = (open.clone(), pages.clone());
                 runtime::spawn_in(Class::Background, async move {
-                    answer_in_time(accepted, &context).await;
+                    answer_in_time(accepted, &pages).await;
                     open.count.set(open.count.get() - 1);
                     open.closed.notify_all();
                 });
             }
             Err(error) if reaction(&error) == Reaction::Continue => {}
             Err(error) => {
-                warn!(%error, "cannot accept a connection for metrics; raise the limit on open files (ulimit -n)");
+                if let Some(left_out) = refused.admit() {
+                    warn!(%error, left_out, "cannot accept connections for metrics; raise the limit on open files (ulimit -n)");
+                }
                 runtime::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn answer_in_time(accepted: Accepted, context: &Rc<Context>) {
+async fn answer_in_time(accepted: Accepted, pages: &Rc<Pages>) {
     let peer = accepted.peer();
-    let answering = pin!(answer(accepted, context));
+    let answering = pin!(answer(accepted, pages));
     match select(answering, pin!(runtime::sleep(TIME_MAX))).await {
         Either::Left((Ok(()), _)) => {}
         Either::Left((Err(error), _)) => debug!(%peer, %error, "metrics were not fetched"),
@@ -68,16 +74,19 @@ async fn answer_in_time(accepted: Accepted, context: &Rc<Context>) {
     }
 }
 
-async fn answer(accepted: Accepted, context: &Rc<Context>) -> io::Result<()> {
+async fn answer(accepted: Accepted, pages: &Rc<Pages>) -> io::Result<()> {
     let (mut from, mut to) = accepted.adopt()?.split();
     let Some(request) = read_request(&mut from).await? else { return Ok(()) };
     let (status, body) = match wanted(&request) {
-        Wanted::Metrics => ("200 OK", scrape(context).await),
-        Wanted::Nothing => ("404 Not Found", "metrics are at /metrics\n".to_string()),
-        Wanted::Change => ("405 Method Not Allowed", "only GET is answered\n".to_string()),
-        Wanted::Unclear => ("400 Bad Request", "this is not HTTP/1.1\n".to_string()),
+        Wanted::Metrics => {
+            let Some(page) = pages.fetch().await else { return Ok(()) };
+            return respond(&mut to, "200 OK", page.text.clone()).await;
+        }
+        Wanted::Nothing => ("404 Not Found", "metrics are at /metrics\n"),
+        Wanted::Change => ("405 Method Not Allowed", "only GET is answered\n"),
+        Wanted::Unclear => ("400 Bad Request", "this is not HTTP/1.1\n"),
     };
-    respond(&mut to, status, body).await
+    respond(&mut to, status, Bytes::from_static(body.as_bytes())).await
 }
 
 /// Up to the end of its headers, or as much as is taken; None when there was nothing.
@@ -120,11 +129,11 @@ fn wanted(request: &[u8]) -> Wanted {
     }
 }
 
-async fn respond(to: &mut WriteHalf, status: &str, body: String) -> io::Result<()> {
+async fn respond(to: &mut WriteHalf, status: &str, body: Bytes) -> io::Result<()> {
     let length = body.len();
     let head =
         format!("HTTP/1.1 {status}\r\nContent-Type: {TEXT}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-    to.write_pieces(vec![Bytes::from(head), Bytes::from(body)]).await?;
+    to.write_pieces(vec![Bytes::from(head), body]).await?;
     to.shutdown()
 }
 

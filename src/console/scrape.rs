@@ -26,14 +26,14 @@ struct Facts {
 }
 
 /// The page of metrics. Written on a blocking thread: ten thousand partitions are megabytes of text.
-pub async fn scrape(context: &Rc<Context>) -> String {
+pub async fn scrape(context: Rc<Context>) -> String {
     let image = context.image();
     let facts = Facts {
         config: context.config(),
         me: context.identity.node,
-        log_dirs: log_dirs(context),
-        shards: shards(context).await,
-        groups: groups(context).await,
+        log_dirs: log_dirs(&context),
+        shards: shards(&context).await,
+        groups: groups(&context).await,
         lags: context.groups.lags(&image, &context.shards).await,
         image,
     };

@@ -3,8 +3,8 @@
 use super::connection::{self, Connection};
 use super::counts::Place;
 use super::listener::Incoming;
-use super::log_limit::LogLimit;
 use crate::exchange::{Dispatch, Peer};
+use crate::log_limit::LogLimit;
 use odradek_shards::budget::Budget;
 use odradek_shards::runtime;
 use std::cell::{Cell, RefCell};

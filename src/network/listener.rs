@@ -1,7 +1,7 @@
 //! Accepts connections on shard 0 and hands each to the shard with the fewest.
 
 use super::counts::{ConnectionCounts, Fill, Place};
-use super::log_limit::LogLimit;
+use crate::log_limit::LogLimit;
 use odradek_shards::runtime;
 use odradek_shards::runtime::net::{Accepted, Listener, Reaction, reaction};
 use std::io;

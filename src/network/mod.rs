@@ -8,7 +8,6 @@ mod counts;
 mod drowsiness;
 mod frames;
 mod listener;
-mod log_limit;
 mod replies;
 
 pub use connections::{Connections, Settings};
