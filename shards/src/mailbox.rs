@@ -131,6 +131,12 @@ impl<Q, R> Port<Q, R> {
         .await
     }
 
+    /// Whether calls of this shard to itself wait to be received.
+    pub fn has_requests_of_its_own(&self) -> bool {
+        let is_own = |(from, ..): &(ShardId, CallId, Q)| *from == self.inner.me;
+        !self.inner.own.borrow().is_empty() || self.inner.taken.borrow().iter().any(is_own)
+    }
+
     /// Calls of this shard that have no reply yet.
     pub fn calls(&self) -> usize {
         self.inner.calls.borrow().count()

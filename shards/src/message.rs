@@ -39,6 +39,9 @@ pub enum Request {
     Checkpoint,
     /// How its logs are compacted from now on.
     Cleaner(CleanerSettings),
+    /// The logs there have been opened after a crash, and their file system has been synced since: what they found may be
+    /// noted. Answered when it is; from then on nobody needs the notes of the run before.
+    Synced(LogDirIndex),
     /// Bytes per second that moves between log directories may copy from now on.
     MoveRate(f64),
     /// Answered when there is something to tell the broker; asked again after each answer.
@@ -71,6 +74,7 @@ pub enum Reply {
     Change(Vec<Result<(), ChangeError>>),
     Checkpoint(Vec<PartitionCheckpoint>),
     Cleaner,
+    Synced,
     MoveRate,
     News(News),
     Move(Vec<Result<(), MoveError>>),

@@ -51,12 +51,12 @@ use moves::Moves;
 use news::NewsDesk;
 use removals::Removals;
 use responder::Responder;
+use rustc_hash::FxHashMap;
 pub use scrub::ScrubSettings;
 use scrub::Scrubber;
 use shortage::Shortages;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl Settings {
 }
 
 /// Hashed without a seed: topic ids are ours, and a simulation must repeat itself.
-type Slots = HashMap<TopicPartition, Slot, BuildHasherDefault<DefaultHasher>>;
+type Slots = FxHashMap<TopicPartition, Slot>;
 
 /// The partitions of one core.
 pub struct Shard {
@@ -265,6 +265,9 @@ impl Shard {
             Request::Cleaner(settings) => {
                 self.cleaner.reconfigure(settings);
                 responder.reply(Reply::Cleaner);
+            }
+            Request::Synced(log_dir) => {
+                runtime::spawn_in(Class::Background, self.clone().note_found(log_dir, responder));
             }
             Request::MoveRate(bytes_per_second) => {
                 self.moves.set_rate(bytes_per_second);

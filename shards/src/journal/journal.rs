@@ -170,7 +170,8 @@ impl<S: Source> Journal<S> {
         self.0.ring.borrow().is_tight()
     }
 
-    pub fn holders_of_oldest(&self) -> Vec<TopicPartition> {
+    /// And below which offset, for the oldest file to become free.
+    pub fn holders_of_oldest(&self) -> Vec<(TopicPartition, Offset)> {
         self.0.ring.borrow().holders_of_oldest()
     }
 

@@ -21,6 +21,8 @@ pub struct Leftovers {
     last_start: u32,
     /// Logs are being opened that may take something back, or find what was not synced.
     needed: AtomicBool,
+    /// What they found is on stable storage.
+    synced: AtomicBool,
     /// What was noted of each partition, in the order it was; taken as its log is opened.
     notes: Mutex<HashMap<TopicPartition, Vec<Bytes>>>,
     /// Partitions that could not take back what is theirs.
@@ -147,13 +149,24 @@ impl Leftovers {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the files, once every partition that there still is has its batches in its own segments: these are synced
-    /// here, all at once, with whatever else the logs found unsynced. What is
-    /// kept is put into a file of its own first: nothing stays of those that have gone on.
-    pub async fn remove(self: &Arc<Self>, dir: &Directory) -> io::Result<()> {
+    /// Every partition that there still is has its batches in its own segments: these are synced here, all at once, with
+    /// whatever else the logs found unsynced. The logs may note then what they found, before [`Leftovers::remove`].
+    pub async fn sync(&self, dir: &Directory) -> io::Result<()> {
         if self.needed.swap(false, Ordering::AcqRel) {
             dir.sync_file_system().await?;
         }
+        self.synced.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    pub fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    /// Removes the files after [`Leftovers::sync`]. What is kept is put into a file of its own first: nothing stays of those
+    /// that have gone on.
+    pub async fn remove(self: &Arc<Self>, dir: &Directory) -> io::Result<()> {
+        assert!(self.is_synced(), "what logs have taken from journals is synced before those go");
         let kept: Vec<TopicPartition> = self.kept().iter().copied().collect();
         if !kept.is_empty() {
             let path = dir.path().display();

@@ -19,7 +19,7 @@ pub(super) const INITIAL_WRITE_BYTES: usize = 1 << 20;
 pub(super) const READ_BYTES: usize = 1 << 20;
 
 /// What a shard's journal in one log directory may take, unless configured.
-pub const BYTES_DEFAULT: u64 = 256 << 20;
+pub const BYTES_DEFAULT: u64 = 512 << 20;
 
 /// The least it can be told to take.
 pub const BYTES_MIN: u64 = 8 << 20;
@@ -28,13 +28,16 @@ pub const BYTES_MIN: u64 = 8 << 20;
 pub const NOTES_BYTES_DEFAULT: u64 = 256 << 20;
 
 /// With one in so many files of notes in use, partitions should move their recovery points past the oldest.
-pub(super) const NOTES_EASY_SHARE: usize = 4;
+pub(super) const NOTES_EASY_SHARE: usize = 2;
 
 /// Notes gather for so long before they are written.
 pub(super) const NOTES_PAUSE: Duration = Duration::from_millis(20);
 
 /// Notes that may wait to be written; more are dropped.
 pub(super) const NOTES_WAITING_BYTES_MAX: usize = 4 << 20;
+
+/// Notes that the logs of a shard may make anew at a start after a crash: no more than are held without pressing anybody.
+pub const FOUND_NOTES_BYTES_MAX: usize = NOTES_BYTES_DEFAULT as usize / NOTES_EASY_SHARE;
 
 /// Between two looks whether everything under way has ended, when a journal is closed.
 pub(super) const CLOSE_PAUSE: Duration = Duration::from_millis(1);

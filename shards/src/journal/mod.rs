@@ -36,7 +36,7 @@
 //!
 //! Beside the journal lie *notes* ([`Notes`]), in files `.odradek-notes-<incarnation>-<number>` of the same frames, whose
 //! entries say what a partition wants to find after a crash about batches in its segments. They are not synced, and lost
-//! without loss.
+//! without loss. A start makes those it needs anew before it removes the old ones.
 
 mod frame;
 #[allow(clippy::module_inception)] // the room and the type it is about
@@ -51,6 +51,6 @@ mod tests;
 
 pub use journal::{Journal, Settings, Source, Waiting};
 pub use leftovers::{Entry, Leftovers, Reader, discard};
-pub use limits::{BYTES_DEFAULT, BYTES_MIN, NOTES_BYTES_DEFAULT};
+pub use limits::{BYTES_DEFAULT, BYTES_MIN, FOUND_NOTES_BYTES_MAX, NOTES_BYTES_DEFAULT};
 pub use notes::Notes;
 pub use ring::Usage;

@@ -69,6 +69,20 @@ impl Notes {
         }
     }
 
+    /// Waits until a note is not dropped for those that have not been written yet.
+    pub async fn room(&self) {
+        while self.0.writing.get() && self.0.waiting_bytes.get() > NOTES_WAITING_BYTES_MAX / 2 {
+            runtime::sleep(CLOSE_PAUSE).await;
+        }
+    }
+
+    /// Waits until all are written, or given up.
+    pub async fn settled(&self) {
+        while self.0.writing.get() {
+            runtime::sleep(CLOSE_PAUSE).await;
+        }
+    }
+
     /// A start after a crash will begin to scan the partition at `recovery_point`, or past it.
     pub fn release(&self, partition: TopicPartition, recovery_point: Offset) {
         self.0.ring.borrow_mut().release(partition, recovery_point);
@@ -76,21 +90,29 @@ impl Notes {
 
     /// The partition is gone from here.
     pub fn forget(&self, partition: TopicPartition) {
+        let mut waiting = self.0.waiting.borrow_mut();
+        waiting.retain(|entry| entry.partition != partition);
+        self.0.waiting_bytes.set(waiting.iter().map(|entry| ENTRY_HEAD + entry.bytes.len()).sum());
         self.0.ring.borrow_mut().forget(partition);
     }
 
     /// The partitions that should move their recovery points, for the notes of the others to have room.
     pub fn pressed(&self) -> Vec<TopicPartition> {
         let ring = self.0.ring.borrow();
-        if ring.held_files() > ring.files_max() / NOTES_EASY_SHARE { ring.holders_of_oldest() } else { Vec::new() }
+        let holders =
+            if ring.held_files() > ring.files_max() / NOTES_EASY_SHARE { ring.holders_of_oldest() } else { Vec::new() };
+        holders.into_iter().map(|(partition, _)| partition).collect()
+    }
+
+    #[cfg(test)]
+    pub fn is_unneeded(&self) -> bool {
+        self.0.waiting.borrow().is_empty() && self.0.ring.borrow().is_unneeded()
     }
 
     /// Ends the notes, whose files go: the logs are closed in order.
     pub async fn close(&self) -> io::Result<()> {
         self.0.over.set(true);
-        while self.0.writing.get() {
-            runtime::sleep(CLOSE_PAUSE).await;
-        }
+        self.settled().await;
         let files = std::mem::take(&mut *self.0.files.borrow_mut());
         for (number, file) in files.into_iter().enumerate() {
             file.close().await?;
@@ -101,7 +123,9 @@ impl Notes {
 
     async fn write(self) {
         while !self.0.over.get() && !self.0.waiting.borrow().is_empty() {
-            runtime::sleep(NOTES_PAUSE).await;
+            if self.0.waiting_bytes.get() < FRAME_BYTES_MAX {
+                runtime::sleep(NOTES_PAUSE).await;
+            }
             if let Err(error) = self.write_frame().await {
                 let path = self.0.dir.path().display();
                 tracing::warn!("no more is noted in {path}: {error}; a start after a crash has more to scan");

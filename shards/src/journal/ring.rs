@@ -5,8 +5,8 @@
 //! each frame in flight to it. One that nobody holds is free, in whatever order they become so.
 
 use crate::types::{Offset, TopicPartition};
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 
 pub(super) struct Ring {
     file_bytes: u64,
@@ -15,7 +15,7 @@ pub(super) struct Ring {
     current: Option<usize>,
     free: VecDeque<usize>,
     /// By partition: the files it holds, oldest first, and the offset after its last entry in each.
-    held: HashMap<TopicPartition, VecDeque<Held>, BuildHasherDefault<DefaultHasher>>,
+    held: FxHashMap<TopicPartition, VecDeque<Held>>,
     laps: u64,
 }
 
@@ -59,7 +59,7 @@ impl Ring {
             files: Vec::new(),
             current: None,
             free: VecDeque::new(),
-            held: HashMap::default(),
+            held: FxHashMap::default(),
             laps: 0,
         }
     }
@@ -170,12 +170,13 @@ impl Ring {
         }
     }
 
-    /// The partitions that hold the oldest file besides the current one.
-    pub fn holders_of_oldest(&self) -> Vec<TopicPartition> {
+    /// The partitions that hold the oldest file besides the current one, and the offset after their last entry there.
+    pub fn holders_of_oldest(&self) -> Vec<(TopicPartition, Offset)> {
         let full = (0..self.files.len()).filter(|&file| self.files[file].holders > 0 && self.current != Some(file));
         let Some(oldest) = full.min_by_key(|&file| self.files[file].age) else { return Vec::new() };
-        let holders = self.held.iter().filter(|(_, held)| held.iter().any(|held| held.file == oldest));
-        let mut holders: Vec<_> = holders.map(|(partition, _)| *partition).collect();
+        let next = |held: &VecDeque<Held>| held.iter().find(|held| held.file == oldest).map(|held| held.next);
+        let mut holders: Vec<_> =
+            self.held.iter().filter_map(|(partition, held)| Some((*partition, next(held)?))).collect();
         holders.sort_unstable();
         holders
     }
@@ -240,9 +241,9 @@ mod tests {
         write(&mut ring, 1, 20);
         write(&mut ring, 0, 11);
         write(&mut ring, 0, 12);
-        assert_eq!(ring.holders_of_oldest(), [partition(0), partition(1)]);
+        assert_eq!(ring.holders_of_oldest(), [(partition(0), Offset(10)), (partition(1), Offset(20))]);
         ring.release(partition(0), Offset(12));
-        assert_eq!(ring.holders_of_oldest(), [partition(1)]);
+        assert_eq!(ring.holders_of_oldest(), [(partition(1), Offset(20))]);
         assert_eq!(ring.reserve(4096), None);
         ring.forget(partition(1));
         assert_eq!(ring.reserve(4096), Some(Place { file: 0, position: 0 }));

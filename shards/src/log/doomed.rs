@@ -20,20 +20,11 @@ pub struct Doomed {
 }
 
 enum Place {
-    Directory(Directory),
-    /// As a crash left it: that the files were renamed may not be durable.
-    Unsynced(Directory),
-    /// A log's directory in its log directory.
-    Log {
-        parent: Directory,
-        name: String,
-    },
-    /// The same, with what was in it.
-    Opened {
-        parent: Directory,
-        name: String,
-        within: Directory,
-    },
+    /// The files lie in a log that goes on. Unless `durable` a crash may have left them so: that they were renamed is to be
+    /// synced first.
+    Files { dir: Directory, durable: bool },
+    /// A log's directory in its log directory, and what it is when it is open and its files are known.
+    Log { parent: Directory, name: String, open: Option<Directory> },
 }
 
 impl Doomed {
@@ -42,19 +33,19 @@ impl Doomed {
         let names = files.iter().flat_map(|file| EXTENSIONS.map(|extension| file.name(extension)));
         let mut names: Vec<_> = names.collect();
         names.reverse();
-        Self { place: Place::Directory(dir), names, leases: files.iter().map(Rc::downgrade).collect() }
+        Self { place: Place::Files { dir, durable: true }, names, leases: files.iter().map(Rc::downgrade).collect() }
     }
 
     /// Files in a log's directory that a start found renamed.
     pub(super) fn found(dir: Directory, names: Vec<String>) -> Self {
-        Self { place: Place::Unsynced(dir), names, leases: Vec::new() }
+        Self { place: Place::Files { dir, durable: false }, names, leases: Vec::new() }
     }
 
     /// A retired log, which may still be read if it was open.
     pub fn log(parent: Directory, name: String, log: Option<&Log>) -> Self {
         let files = log.into_iter().flat_map(|log| log.segments.iter());
         let leases = files.map(|segment| Rc::downgrade(&segment.file)).collect();
-        Self { place: Place::Log { parent, name }, names: Vec::new(), leases }
+        Self { place: Place::Log { parent, name, open: None }, names: Vec::new(), leases }
     }
 
     /// Somebody reads it still.
@@ -64,35 +55,31 @@ impl Doomed {
 
     /// Of the volume it is on.
     pub async fn space(&self) -> io::Result<Space> {
-        let (Place::Directory(dir)
-        | Place::Unsynced(dir)
-        | Place::Log { parent: dir, .. }
-        | Place::Opened { parent: dir, .. }) = &self.place;
+        let (Place::Files { dir, .. } | Place::Log { parent: dir, .. }) = &self.place;
         dir.space().await
     }
 
     /// Takes one step, as short as possible.
     pub async fn remove_some(&mut self) -> Result<Removed, StorageError> {
-        match &self.place {
-            Place::Unsynced(dir) => {
+        match &mut self.place {
+            Place::Files { dir, durable } if !*durable => {
                 dir.sync().await.doing("syncing a log's directory")?;
-                self.place = Place::Directory(dir.clone());
+                *durable = true;
                 Ok(NOTHING)
             }
-            Place::Log { parent, name } => {
-                let (parent, name) = (parent.clone(), name.clone());
-                let within = parent.open_dir(&name).await.doing("opening a deleted log")?;
+            Place::Log { parent, name, open: open @ None } => {
+                let within = parent.open_dir(name).await.doing("opening a deleted log")?;
                 let entries = within.list().await.doing("listing a deleted log")?;
                 self.names = entries.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.name).collect();
-                self.place = Place::Opened { parent, name, within };
+                *open = Some(within);
                 Ok(NOTHING)
             }
-            Place::Directory(dir) | Place::Opened { within: dir, .. } if !self.names.is_empty() => {
+            Place::Files { dir, .. } | Place::Log { open: Some(dir), .. } if !self.names.is_empty() => {
                 let dir = dir.clone();
                 self.remove_from(&dir).await
             }
-            Place::Directory(_) => Ok(self.gone()),
-            Place::Opened { parent, name, .. } => {
+            Place::Files { .. } => Ok(self.gone()),
+            Place::Log { parent, name, .. } => {
                 absent_is_fine(parent.remove_dir_all(name).await).doing("removing a deleted log")?;
                 Ok(self.gone())
             }

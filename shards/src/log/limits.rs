@@ -18,7 +18,7 @@ pub(super) const PREALLOCATE_STEP_MIN: u64 = 128 << 10;
 pub(super) const PREALLOCATE_STEP_MAX: u64 = 32 << 20;
 
 /// Batches below this size are copied into the tail: a slice would pin the frame it came in.
-pub(super) const TAIL_COPY_BELOW: usize = 16 << 10;
+pub(super) const TAIL_COPY_BELOW: usize = 8 << 10;
 
 /// Charged per batch in the tail above its own bytes.
 pub(super) const TAIL_ENTRY_BYTES: usize = 128;
@@ -76,6 +76,10 @@ pub(super) const NOTE_BYTES_MAX: usize = 64 << 10;
 
 /// Headers of a log that may wait for their batches to be synced; with more, all of them are given up.
 pub(super) const UNSYNCED_NOTES_BYTES_MAX: usize = 1 << 20;
+
+/// Headers that a start finds in a log and notes again; with more, those before are given up. As many as a segment of 1 GiB
+/// has of 4 KiB.
+pub(super) const FOUND_NOTES_BYTES_MAX: usize = 16 << 20;
 
 /// Positions remembered per segment, so that readers in sequence need no index.
 pub(super) const HINTS: usize = 8;

@@ -8,7 +8,7 @@ use super::leftovers::{self, remove};
 use super::limits::READ_AHEAD_BYTES_DEFAULT;
 use super::log::{Jobs, Log, Opening};
 use super::names;
-use super::notes::{Noted, Notes};
+use super::notes::Noted;
 use super::offset_index::OFFSET_ENTRY;
 use super::open_files::OpenFiles;
 use super::producer_snapshot;
@@ -31,9 +31,10 @@ pub(super) async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening, n
     remove_orphans(&dir, &entries, &files).await?;
     let (segments, end) = (Vec::new(), how.log_start);
     let mut loader = Loader { dir, config, how, noted, entries, segments, end, known: None };
-    let replay = loader.load(&files).await?;
+    let mut replay = loader.load(&files).await?;
     if loader.end < how.log_start {
         loader.start_over().await?;
+        replay.notes.clear();
     }
     loader.remove_stray_snapshots().await?;
     let mut log = loader.finish(replay).await?;
@@ -104,7 +105,7 @@ impl Loader {
     async fn load(&mut self, files: &[SegmentFiles]) -> Result<Replay, OpenError> {
         let Some((last, before)) = files.split_last() else {
             self.segments.push(self.fresh(self.how.log_start));
-            return Ok(Replay::load(&self.dir, &self.entries, None, self.end, self.end).await?);
+            return Ok(self.replay(None, self.end, self.end).await?);
         };
         let epochs = self.read_epochs().await?;
         let doubtful = match self.how.clean {
@@ -120,7 +121,7 @@ impl Loader {
         if let Some((segment, end)) = reopened {
             self.segments.push(segment);
             self.end = end;
-            let mut replay = Replay::load(&self.dir, &self.entries, epochs, first, end).await?;
+            let mut replay = self.replay(epochs, first, end).await?;
             replay.catch_up(&self.segments, end).await?;
             return Ok(replay);
         }
@@ -129,7 +130,7 @@ impl Loader {
             _ => None,
         };
         let known = resumed.as_ref().map_or(known, |(_, end)| *end);
-        let mut replay = Replay::load(&self.dir, &self.entries, epochs, first, known).await?;
+        let mut replay = self.replay(epochs, first, known).await?;
         let resumed = match resumed {
             None => {
                 replay.catch_up(&self.segments, known).await?;
@@ -143,6 +144,16 @@ impl Loader {
         };
         self.recover(&files[sound..], resumed, &mut replay).await?;
         Ok(replay)
+    }
+
+    async fn replay(
+        &self,
+        epochs: Option<LeaderEpochs>,
+        first: Offset,
+        offset: Offset,
+    ) -> Result<Replay, StorageError> {
+        let replay = Replay::load(&self.dir, &self.entries, epochs, first, offset).await?;
+        Ok(Replay { notes: self.noted.notes_again(), ..replay })
     }
 
     /// The recovery point as far as a snapshot bears it out: each is written when all below it is synced. The checkpoint
@@ -291,7 +302,7 @@ impl Loader {
     }
 
     async fn finish(self, replay: Replay) -> Result<Log, StorageError> {
-        let Replay { mut epochs, mut producers, .. } = replay;
+        let Replay { mut epochs, mut producers, notes, .. } = replay;
         let start = self.how.log_start.max(self.segments[0].base);
         epochs.truncate_from_end(self.end);
         epochs.truncate_from_start(start);
@@ -314,7 +325,7 @@ impl Loader {
             recovery_point: if self.how.clean { self.end } else { point },
             marked: if self.how.clean { self.segments.last().map_or(0, |segment| segment.size) } else { marked },
             marks: Vec::new(),
-            notes: Notes::none(),
+            notes,
             cuts: 0,
             segments: Segments::new(self.segments),
             tail: Tail::new(self.end),

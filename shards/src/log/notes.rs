@@ -7,7 +7,7 @@
 //! A note is a hint. It was made when its batches had been synced; since then the log may have been cut there and gone on
 //! otherwise. So of batches noted in a row the last must still be where the note says, or none of them is believed.
 
-use super::limits::{NOTE_BYTES_MAX, UNSYNCED_NOTES_BYTES_MAX};
+use super::limits::{FOUND_NOTES_BYTES_MAX, NOTE_BYTES_MAX, UNSYNCED_NOTES_BYTES_MAX};
 use super::log::Log;
 use super::recovery::follows;
 use super::scan::Scan;
@@ -35,26 +35,52 @@ pub struct Note {
     end: u64,
 }
 
-impl Note {
+/// A batch to be noted.
+struct Placed {
+    segment: Offset,
+    position: u64,
+    size: usize,
+    from: Offset,
+    next: Offset,
+    header: [u8; HEADER_LEN],
+}
+
+impl Placed {
     fn of(batch: &TailBatch) -> Self {
-        let (segment, position, from) = (batch.segment, batch.position, batch.base());
+        let (segment, position, size) = (batch.segment, batch.position, batch.size());
+        let [head, body] = batch.parts();
+        let mut header = [0; HEADER_LEN];
+        header[..head.len()].copy_from_slice(head);
+        header[head.len()..].copy_from_slice(&body[..HEADER_LEN - head.len()]);
+        Self { segment, position, size, from: batch.base(), next: batch.last.plus(1), header }
+    }
+
+    fn found(segment: Offset, position: u64, header: &BatchHeader) -> Self {
+        let mut bytes = [0; HEADER_LEN];
+        header.write(&mut bytes);
+        let (from, next) = (header.base_offset, header.next_offset());
+        Self { segment, position, size: header.size(), from, next, header: bytes }
+    }
+}
+
+impl Note {
+    fn of(batch: &Placed) -> Self {
+        let Placed { segment, position, from, .. } = *batch;
         let bytes = [segment.0.to_be_bytes(), position.to_be_bytes()].concat();
         let mut note = Self { segment, position, from, next: from, bytes, end: position };
         note.add(batch);
         note
     }
 
-    fn goes_on_with(&self, batch: &TailBatch) -> bool {
+    fn goes_on_with(&self, batch: &Placed) -> bool {
         let has_room = self.bytes.len() + HEADER_LEN <= NOTE_BYTES_MAX;
         has_room && self.segment == batch.segment && self.end == batch.position
     }
 
-    fn add(&mut self, batch: &TailBatch) {
-        let [head, body] = batch.parts();
-        self.bytes.extend_from_slice(head);
-        self.bytes.extend_from_slice(&body[..HEADER_LEN - head.len()]);
-        self.next = batch.last.plus(1);
-        self.end = batch.end_position();
+    fn add(&mut self, batch: &Placed) {
+        self.bytes.extend_from_slice(&batch.header);
+        self.next = batch.next;
+        self.end = batch.position + batch.size as u64;
     }
 
     /// What [`Noted::parse`] reads.
@@ -72,21 +98,50 @@ pub(super) struct Notes {
     unsynced_bytes: usize,
     /// Of batches that are synced too.
     synced: Vec<Note>,
+    /// They are not yet: a start found them, and syncs their file system when all logs are open.
+    held: bool,
+    found_bytes: usize,
 }
 
 impl Notes {
     pub fn none() -> Self {
-        Self { batch_bytes_min: usize::MAX, unsynced: Vec::new(), unsynced_bytes: 0, synced: Vec::new() }
+        Self {
+            batch_bytes_min: usize::MAX,
+            unsynced: Vec::new(),
+            unsynced_bytes: 0,
+            synced: Vec::new(),
+            held: false,
+            found_bytes: 0,
+        }
+    }
+
+    /// Of a log that a start reads, until [`Log::take_found_notes`].
+    pub fn held(batch_bytes_min: usize) -> Self {
+        Self { batch_bytes_min, held: true, ..Self::none() }
+    }
+
+    /// A start has found the batch. Of very many the last are noted.
+    pub fn found(&mut self, segment: Offset, position: u64, header: &BatchHeader) {
+        if !self.held || header.size() < self.batch_bytes_min {
+            return;
+        }
+        self.count_found(HEADER_LEN);
+        add(&mut self.synced, &Placed::found(segment, position, header));
+    }
+
+    fn count_found(&mut self, bytes: usize) {
+        if self.found_bytes + bytes > FOUND_NOTES_BYTES_MAX {
+            self.synced.clear();
+            self.found_bytes = 0;
+        }
+        self.found_bytes += bytes;
     }
 
     pub fn written<'a>(&mut self, batches: impl Iterator<Item = &'a TailBatch>) {
         let batch_bytes_min = self.batch_bytes_min;
         for batch in batches.filter(|batch| batch.size() >= batch_bytes_min) {
             self.unsynced_bytes += HEADER_LEN;
-            match self.unsynced.last_mut().filter(|last| last.goes_on_with(batch)) {
-                Some(last) => last.add(batch),
-                None => self.unsynced.push(Note::of(batch)),
-            }
+            add(&mut self.unsynced, &Placed::of(batch));
         }
         if self.unsynced_bytes > UNSYNCED_NOTES_BYTES_MAX {
             self.unsynced.clear();
@@ -97,14 +152,26 @@ impl Notes {
     /// What is written below `offset` is on stable storage.
     pub fn synced_below(&mut self, offset: Offset) {
         let count = self.unsynced.partition_point(|note| note.next <= offset);
-        for note in self.unsynced.drain(..count) {
-            self.unsynced_bytes -= note.bytes.len() - NOTE_HEAD;
+        let synced: Vec<Note> = self.unsynced.drain(..count).collect();
+        for note in synced {
+            let bytes = note.bytes.len() - NOTE_HEAD;
+            self.unsynced_bytes -= bytes;
+            if self.held {
+                self.count_found(bytes);
+            }
             self.synced.push(note);
         }
     }
 
     pub fn clear(&mut self) {
-        *self = Self { batch_bytes_min: self.batch_bytes_min, ..Self::none() };
+        *self = Self { batch_bytes_min: self.batch_bytes_min, held: self.held, ..Self::none() };
+    }
+}
+
+fn add(notes: &mut Vec<Note>, batch: &Placed) {
+    match notes.last_mut().filter(|last| last.goes_on_with(batch)) {
+        Some(last) => last.add(batch),
+        None => notes.push(Note::of(batch)),
     }
 }
 
@@ -116,20 +183,60 @@ impl Log {
 
     /// What there is to note since the last time, of what lies past the recovery point.
     pub fn take_notes(&mut self) -> Vec<Note> {
+        if self.notes.held {
+            return Vec::new();
+        }
         let mut notes = std::mem::take(&mut self.notes.synced);
         notes.retain(|note| note.next > self.recovery_point);
-        for note in &notes {
+        self.count_noted(&notes);
+        notes
+    }
+
+    /// What a start has found and may note, now that the file system is synced: from the recovery point on that is recorded,
+    /// which may be below the one that it has found.
+    pub fn take_found_notes(&mut self) -> Vec<Note> {
+        if !std::mem::take(&mut self.notes.held) {
+            return Vec::new();
+        }
+        self.notes.found_bytes = 0;
+        let notes = std::mem::take(&mut self.notes.synced);
+        self.count_noted(&notes);
+        notes
+    }
+
+    /// Bytes of what [`Log::take_found_notes`] waits for.
+    pub fn found_notes_bytes(&self) -> usize {
+        self.notes.found_bytes
+    }
+
+    /// There are too many of them.
+    pub fn drop_found_notes(&mut self) {
+        self.notes.clear();
+    }
+
+    fn count_noted(&mut self, notes: &[Note]) {
+        for note in notes {
             if let Some(open) = self.segments.get_mut(note.segment).and_then(|segment| segment.open_mut()) {
                 open.noted += note.end - note.position;
             }
         }
-        notes
     }
 }
 
 /// What a crash left of a log's notes.
-#[derive(Default)]
-pub struct Noted(HashMap<Offset, BTreeMap<u64, BatchHeader>>);
+pub struct Noted {
+    /// By segment and position.
+    headers: HashMap<Offset, BTreeMap<u64, BatchHeader>>,
+    /// What is found of batches of so many bytes and more is noted again.
+    again_from: usize,
+}
+
+impl Default for Noted {
+    /// Nothing; and nothing is noted.
+    fn default() -> Self {
+        Self { headers: HashMap::new(), again_from: usize::MAX }
+    }
+}
 
 impl Noted {
     /// Of notes in the order they were made; one that does not parse is passed over from there on.
@@ -139,10 +246,19 @@ impl Noted {
         noted
     }
 
+    /// Batches of so many bytes and more are noted again as they are found; the notes wait for [`Log::take_found_notes`].
+    pub fn again_from(self, batch_bytes_min: usize) -> Self {
+        Self { again_from: batch_bytes_min, ..self }
+    }
+
+    pub(super) fn notes_again(&self) -> Notes {
+        if self.again_from == usize::MAX { Notes::none() } else { Notes::held(self.again_from) }
+    }
+
     fn add(&mut self, note: &[u8]) {
         let Some((head, headers)) = note.split_at_checked(NOTE_HEAD) else { return };
         let number = |at: usize| u64::from_be_bytes(*head[at..].first_chunk().expect("it was split off"));
-        let segment = self.0.entry(Offset(number(0).cast_signed())).or_default();
+        let segment = self.headers.entry(Offset(number(0).cast_signed())).or_default();
         let mut position = number(8);
         for header in headers.chunks_exact(HEADER_LEN).map_while(|header| BatchHeader::parse(header).ok()) {
             segment.insert(position, header);
@@ -161,7 +277,7 @@ impl Noted {
 
     fn row(&self, scan: &Scan, segment: Offset, mut end: Offset) -> Vec<BatchHeader> {
         let mut row = Vec::new();
-        let Some(headers) = self.0.get(&segment) else { return row };
+        let Some(headers) = self.headers.get(&segment) else { return row };
         let mut position = scan.position;
         while let Some(header) = headers.get(&position).filter(|header| follows(header, segment, end)) {
             position += header.size() as u64;

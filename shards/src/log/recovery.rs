@@ -123,10 +123,11 @@ async fn take(
     replay: Option<&mut Replay>,
 ) -> Result<Offset, StorageError> {
     segment.append(header, config.index_interval_bytes);
-    if let Some(replay) = replay
-        && let Some(aborted) = replay.batch(scan, header).await?
-    {
-        segment.note_aborted(aborted);
+    if let Some(replay) = replay {
+        replay.notes.found(segment.base, scan.position, header);
+        if let Some(aborted) = replay.batch(scan, header).await? {
+            segment.note_aborted(aborted);
+        }
     }
     scan.skip(header);
     Ok(header.next_offset())

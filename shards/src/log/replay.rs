@@ -6,6 +6,7 @@ use super::error::{Doing, StorageError};
 use super::leader_epoch::LeaderEpochs;
 use super::limits::CHECKPOINT_BYTES_MAX;
 use super::names;
+use super::notes::Notes;
 use super::producer_snapshot;
 use super::producer_state::ProducerStates;
 use super::scan::{Found, Scan};
@@ -22,6 +23,8 @@ pub(super) struct Replay {
     pub producers_from: Offset,
     /// Batches below are in `epochs` already.
     pub epochs_from: Offset,
+    /// Of batches that are read.
+    pub notes: Notes,
 }
 
 impl Replay {
@@ -39,6 +42,7 @@ impl Replay {
             epochs: epochs.unwrap_or_default(),
             producers: ProducerStates::default(),
             producers_from: first,
+            notes: Notes::none(),
         };
         replay.epochs.truncate_from_end(offset);
         let snapshots = snapshots(entries).into_iter().rev().filter(|(at, _)| *at <= offset);

@@ -52,10 +52,13 @@ impl Waypoint {
 }
 
 impl Log {
-    /// Bytes that a scan after a crash would read.
+    /// Bytes that a scan after a crash would read. What only a journal has comes from there.
     pub fn bytes_to_scan(&self) -> u64 {
         let unsealed = self.segments.iter().filter_map(|segment| Some((segment, segment.open()?)));
-        unsealed.map(|(segment, open)| segment.size.saturating_sub(open.noted)).sum::<u64>().saturating_sub(self.marked)
+        unsealed
+            .map(|(segment, open)| segment.written.saturating_sub(open.noted))
+            .sum::<u64>()
+            .saturating_sub(self.marked)
     }
 
     /// The log as it is now; `None` when nothing came since the recovery point.

@@ -21,7 +21,7 @@ use super::open_files::OpenFiles;
 use super::segment::{OnDisk, Writer};
 use super::segment_file::SegmentFile;
 use super::tail::TailBatch;
-use crate::runtime::{File, OpenMode};
+use crate::runtime::{self, File, OpenMode};
 use crate::types::Offset;
 use futures_util::future::join_all;
 use std::rc::Rc;
@@ -379,7 +379,7 @@ impl Target {
         while at < end {
             let size = ((end - at).next_multiple_of(BLOCK) as usize).min(size_max);
             let mut buffer = file.allocate(size);
-            let filled = source.fill(&mut buffer);
+            let filled = source.fill(&mut buffer, |into, from| runtime::copy_past_caches(from, into));
             buffer.zero_from(filled);
             if at + size as u64 >= end {
                 let last_block = (filled as u64 - end % BLOCK) as usize;
@@ -399,7 +399,7 @@ impl Target {
 
 /// Copies `parts` one after another into `into`, as far as both go, and says how much.
 pub(super) fn copy<'a>(parts: impl Iterator<Item = &'a [u8]>, into: &mut [u8]) -> usize {
-    Source::new(parts).fill(into)
+    Source::new(parts).fill(into, <[u8]>::copy_from_slice)
 }
 
 /// Slices to be copied one after another.
@@ -414,7 +414,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Source<'a, I> {
     }
 
     /// Fills as much of `buffer` as there is to copy, and says how much.
-    fn fill(&mut self, buffer: &mut [u8]) -> usize {
+    fn fill(&mut self, buffer: &mut [u8], copy: impl Fn(&mut [u8], &[u8])) -> usize {
         let mut filled = 0;
         while filled < buffer.len() {
             if self.rest.is_empty() {
@@ -424,7 +424,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Source<'a, I> {
             }
             let count = self.rest.len().min(buffer.len() - filled);
             let (now, later) = self.rest.split_at(count);
-            buffer[filled..filled + count].copy_from_slice(now);
+            copy(&mut buffer[filled..filled + count], now);
             self.rest = later;
             filled += count;
         }

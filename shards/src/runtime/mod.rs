@@ -24,6 +24,7 @@
 mod blocks;
 mod buffer;
 pub mod checks;
+mod copy;
 mod direct;
 mod directory;
 mod executor;
@@ -43,6 +44,7 @@ pub mod watchdog;
 
 pub use crate::clock::{Instant, now, wall_clock};
 pub use buffer::AlignedBuffer;
+pub use copy::copy_past_caches;
 pub use directory::{Directory, Entry, OpenMode, Removed};
 pub use executor::{Class, blocking, sleep, sleep_until, spawn, spawn_in, spawn_joined, yield_now};
 pub use file::File;

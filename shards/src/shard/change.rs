@@ -4,6 +4,7 @@
 use super::Shard;
 use super::responder::Responder;
 use crate::error::{ChangeError, Unavailable};
+use crate::journal::FOUND_NOTES_BYTES_MAX;
 use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, SHORTAGE_PAUSE, SHORTAGE_TRIES, TAIL_SHARE};
 use crate::log::{self, Doomed, Log, OpenError, Opening, StorageError, names, partition_metadata};
 use crate::message::{LogDirIndex, OpenPartition, PartitionChange, PartitionCheckpoint, Reply};
@@ -59,7 +60,7 @@ impl Shard {
             let next = self.changes.borrow_mut().pop_front();
             let Some((changes, responder)) = next else { break };
             let mut results = Vec::with_capacity(changes.len());
-            self.recovery.begin(changes.iter().filter(|change| is_recovery(change)).count());
+            self.recovery.begin(changes.iter().filter(|change| self.recovers(change)).count());
             for run in changes.chunk_by(|a, b| is_open(a) && is_open(b)) {
                 let run = stream::iter(run).map(|change| self.make_change(change));
                 results.extend(run.buffered(OPENS_AT_ONCE).collect::<Vec<_>>().await);
@@ -101,6 +102,10 @@ impl Shard {
         }
     }
 
+    fn recovers(&self, change: &PartitionChange) -> bool {
+        matches!(change, PartitionChange::Open(open) if self.is_recovering(open))
+    }
+
     fn known(&self, partition: TopicPartition) -> Result<Rc<Replica>, ChangeError> {
         self.replica(partition).map_err(|_| ChangeError::UnknownPartition)
     }
@@ -125,7 +130,7 @@ impl Shard {
             true => Err(ChangeError::Storage("its log directory failed".into())),
             false => self.open_log(open, &home).await,
         };
-        if !open.clean {
+        if self.is_recovering(open) {
             self.recovery.opened(self.settings.id);
         }
         if opened.is_err() {
@@ -188,6 +193,9 @@ impl Shard {
         };
         let log = Log::open_noted(directory, open.config.clone(), how, self.noted(open)).await.map_err(unopened)?;
         let mut log = self.restore(open, log).await?;
+        if !self.recovery.may_note(log.found_notes_bytes()) {
+            log.drop_found_notes();
+        }
         self.equip(&mut log);
         if let Some(found) = log.take_found() {
             self.remove_later(found, Duration::ZERO);
@@ -255,6 +263,8 @@ impl Shard {
 #[derive(Default)]
 pub(super) struct Recovery {
     left: Cell<usize>,
+    /// Bytes of notes that the logs wait to make.
+    notes: Cell<usize>,
     said: Cell<Option<Instant>>,
 }
 
@@ -262,6 +272,21 @@ impl Recovery {
     fn begin(&self, logs: usize) {
         self.left.set(logs);
         self.said.set(Some(runtime::now()));
+    }
+
+    /// A log has found so many bytes of notes to be made anew.
+    fn may_note(&self, bytes: usize) -> bool {
+        let notes = self.notes.get() + bytes;
+        let may = notes <= FOUND_NOTES_BYTES_MAX;
+        if may {
+            self.notes.set(notes);
+        }
+        may
+    }
+
+    /// They are made.
+    pub fn noted(&self) {
+        self.notes.set(0);
     }
 
     fn opened(&self, shard: ShardId) {
@@ -272,10 +297,6 @@ impl Recovery {
             tracing::info!("shard {shard}: {} logs left to recover after an unclean stop", self.left.get());
         }
     }
-}
-
-fn is_recovery(change: &PartitionChange) -> bool {
-    matches!(change, PartitionChange::Open(open) if !open.clean)
 }
 
 fn is_open(change: &PartitionChange) -> bool {

@@ -92,7 +92,7 @@ impl Shard {
     async fn flush(&self, replica: &Rc<Replica>) {
         // What comes from here on has its time before it.
         replica.flush_listed.set(false);
-        replica.bring_back(&self.host(), true).await;
+        self.bring_back(replica, true).await;
         if replica.machine().state().is_served() {
             self.flush_anew(replica);
         }

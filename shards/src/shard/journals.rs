@@ -82,8 +82,9 @@ impl Shard {
         let journaling = self.journaling(log_dir);
         while journaling.journal.is_tight() && !self.stopping.get() {
             let holders = journaling.journal.holders_of_oldest();
-            let holders = holders.into_iter().filter_map(|partition| self.replica(partition).ok());
-            let able: Vec<_> = holders.filter(|replica| replica.machine().state().is_served()).collect();
+            let holders =
+                holders.into_iter().filter_map(|(partition, next)| Some((self.replica(partition).ok()?, next)));
+            let able: Vec<_> = holders.filter(|(replica, _)| replica.machine().state().is_served()).collect();
             if able.is_empty() {
                 runtime::sleep(RELIEF_PAUSE).await;
                 break;

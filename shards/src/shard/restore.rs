@@ -32,8 +32,9 @@ impl Shard {
 
     /// What was noted of the log before the crash.
     pub(super) fn noted(&self, open: &OpenPartition) -> Noted {
-        let reader = self.recovering(open);
-        reader.map_or_else(Noted::default, |reader| Noted::parse(&reader.leftovers().take_notes(open.partition)))
+        let Some(reader) = self.recovering(open) else { return Noted::default() };
+        let noted = Noted::parse(&reader.leftovers().take_notes(open.partition));
+        noted.again_from(self.settings.noted_batch_bytes)
     }
 
     /// The log does not open: what a journal has of it is needed later.

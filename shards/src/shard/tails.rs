@@ -1,7 +1,8 @@
 //! Memory that the written tails of all logs of a shard may keep: those not appended to for longest go first.
 
 use crate::types::TopicPartition;
-use std::collections::{HashMap, VecDeque};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 
 /// Bytes per partition, and the order of their last appends.
 ///
@@ -10,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 pub struct Tails {
     limit: usize,
     total: usize,
-    tails: HashMap<TopicPartition, Tail>,
+    tails: FxHashMap<TopicPartition, Tail>,
     queue: VecDeque<(TopicPartition, u64)>,
     clock: u64,
 }
@@ -22,7 +23,7 @@ struct Tail {
 
 impl Tails {
     pub fn new(limit: usize) -> Self {
-        Self { limit, total: 0, tails: HashMap::new(), queue: VecDeque::new(), clock: 0 }
+        Self { limit, total: 0, tails: FxHashMap::default(), queue: VecDeque::new(), clock: 0 }
     }
 
     /// Bytes of all of them.

@@ -443,6 +443,8 @@ mod flushing;
 mod listing;
 mod moving;
 mod offline;
+mod renoting;
+mod replaying;
 mod retaining;
 mod scrubbing;
 mod waiting;

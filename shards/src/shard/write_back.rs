@@ -6,6 +6,7 @@ use crate::limits::{FLUSHES_AT_ONCE, RELIEF_PAUSE, WRITE_BACK_PAUSE};
 use crate::message::{LogDirIndex, Reply};
 use crate::partition::driver::Replica;
 use crate::runtime::{self, Class};
+use crate::types::Offset;
 use futures_util::stream::{self, StreamExt};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -61,23 +62,47 @@ impl Shard {
     /// Writes back where most waits, until less than half of the bound is left.
     async fn ease(self: Rc<Self>) {
         while self.is_half_behind() && !self.stopping.get() {
-            let mut behind = self.served(|replica| replica.log().is_behind());
-            behind.sort_by_key(|replica| std::cmp::Reverse(replica.unwritten.get()));
-            behind.truncate(ROUND);
+            let behind = self.most_behind();
             if behind.is_empty() {
                 runtime::sleep(RELIEF_PAUSE).await;
                 break;
             }
-            self.each(behind, async |shard, replica| replica.bring_back(&shard.host(), false).await).await;
-            runtime::sleep(WRITE_BACK_PAUSE).await;
+            for round in behind.chunks(ROUND) {
+                if !self.is_half_behind() || self.stopping.get() {
+                    break;
+                }
+                self.each(round.to_vec(), async |shard, replica| shard.bring_back(replica, false).await).await;
+                runtime::sleep(WRITE_BACK_PAUSE).await;
+            }
         }
         self.write_back.easing.set(false);
     }
 
+    /// The half of the partitions where most waits. Looking at all of them costs, so it serves many rounds.
+    fn most_behind(&self) -> Vec<Rc<Replica>> {
+        let mut behind = self.served(|replica| replica.log().is_behind());
+        behind.sort_by_key(|replica| std::cmp::Reverse(replica.unwritten.get()));
+        behind.truncate(ROUND.max(behind.len() / 2));
+        behind
+    }
+
+    /// What is stable now.
+    pub(super) async fn bring_back(&self, replica: &Rc<Replica>, sync: bool) {
+        let all = { replica.log().stable_offset() };
+        replica.bring_back(&self.host(), all, sync).await;
+    }
+
     /// Moves the recovery points of the logs that a crash would leave most to scan of, then answers with all.
     pub(super) async fn checkpoint(self: Rc<Self>, responder: Responder) {
-        let mut lagging = self.served(|replica| replica.log().bytes_to_scan() > 0);
         let bytes = |replica: &Rc<Replica>| replica.log().bytes_to_scan();
+        let all = || self.served(|replica| replica.log().bytes_to_scan() > 0);
+        if all().iter().map(bytes).sum::<u64>() > self.settings.scan_bytes_max {
+            // What is synced gets noted, and then need not be scanned: one sync instead of a waypoint for each log.
+            for log_dir in self.log_dirs() {
+                self.sync_all(log_dir).await;
+            }
+        }
+        let mut lagging = all();
         lagging.sort_by_key(|replica| std::cmp::Reverse(bytes(replica)));
         let mut left: u64 = lagging.iter().map(bytes).sum();
         let mut due = 0;
@@ -99,9 +124,9 @@ impl Shard {
         for replica in replicas {
             waypoints.extend(replica.log().waypoint().map(|waypoint| (replica.home().partition, waypoint)));
         }
-        for log_dir in (0..self.settings.log_dirs.len()).map(|index| LogDirIndex(index as u16)) {
-            let here = replicas.iter().filter(|replica| replica.home().log_dir == log_dir).cloned();
-            self.secure(log_dir, here.collect()).await;
+        for log_dir in self.log_dirs() {
+            let here = replicas.iter().filter(|replica| replica.home().log_dir == log_dir);
+            self.secure(log_dir, here.map(|replica| (replica.clone(), replica.log().stable_offset())).collect()).await;
         }
         let waypoints = RefCell::new(waypoints);
         let marks = async |shard: &Self, replica: &Rc<Replica>| {
@@ -113,11 +138,19 @@ impl Shard {
         self.each(replicas.to_vec(), marks).await;
     }
 
-    /// Brings what journals have of these partitions to their segments, and on stable storage there. Many are synced by one
-    /// sync of the file system: each by itself would have the file system's own journal written for it.
-    pub(super) async fn secure(&self, log_dir: LogDirIndex, replicas: Vec<Rc<Replica>>) {
+    fn log_dirs(&self) -> impl Iterator<Item = LogDirIndex> + use<> {
+        (0..self.settings.log_dirs.len()).map(|index| LogDirIndex(index as u16))
+    }
+
+    /// Brings what journals have of these partitions below the offsets to their segments, and on stable storage there.
+    /// Many are synced by one sync of the file system: each by itself would have the file system's own journal written
+    /// for it.
+    pub(super) async fn secure(&self, log_dir: LogDirIndex, replicas: Vec<(Rc<Replica>, Offset)>) {
         let together = replicas.len() >= self.settings.synced_together_from;
-        self.each(replicas, async |shard, replica| replica.bring_back(&shard.host(), !together).await).await;
+        let work = async |shard: &Self, (replica, below): &(Rc<Replica>, Offset)| {
+            replica.bring_back(&shard.host(), *below, !together).await;
+        };
+        self.each(replicas, work).await;
         if together {
             self.sync_all(log_dir).await;
         }
@@ -142,9 +175,9 @@ impl Shard {
     }
 
     /// A few at a time.
-    pub(super) async fn each(&self, replicas: Vec<Rc<Replica>>, work: impl AsyncFn(&Self, &Rc<Replica>)) {
+    pub(super) async fn each<T>(&self, of: Vec<T>, work: impl AsyncFn(&Self, &T)) {
         let work = &work;
-        let all = stream::iter(&replicas).map(|replica| work(self, replica));
+        let all = stream::iter(&of).map(|one| work(self, one));
         all.buffer_unordered(FLUSHES_AT_ONCE).collect::<()>().await;
     }
 }

@@ -204,6 +204,10 @@ impl Simulation {
             let world = self.world.borrow();
             world.checkers[&partition].check(&log).map_err(|broken| (partition, broken))?;
         }
+        if self.world.borrow_mut().random.below(4) == 0 {
+            // The next crash comes at once.
+            return Ok(Start { clean: false, ..start });
+        }
         self.start_clients(&shards);
         let checkpoints = self.work(&shards, start.checkpoints).await;
         Ok(self.stop(&shards, checkpoints).await)
@@ -241,6 +245,10 @@ impl Simulation {
             opened &= self.open(&shards.of(partition), partition, start).await;
         }
         // As the broker does, whether or not each log has opened.
+        leftovers.sync(&root).await.ok()?;
+        for shard in &shards.0 {
+            shard.submit_local(Request::Synced(LogDirIndex(0))).await;
+        }
         leftovers.remove(&root).await.ok()?;
         let after = journals(&root).await?;
         assert!(before.is_disjoint(&after), "a journal outlives the start that has taken all of it: {after:?}");

@@ -1,7 +1,36 @@
 use super::fixture::*;
+use crate::log::disk_read::DiskRead;
 use crate::log::limits::REMOVED_AT_ONCE;
-use crate::log::{ReadError, ReadPlan, settle};
+use crate::log::{Doomed, Log, ReadError, ReadPlan, settle};
 use crate::types::Offset;
+use std::cell::RefCell;
+
+/// A read of what is on disk.
+fn plan(log: &RefCell<Log>, from: i64, max_bytes: usize, below: i64) -> DiskRead {
+    match log.borrow().plan_read(Offset(from), max_bytes, Offset(below), true).unwrap() {
+        ReadPlan::Disk(read) => read,
+        ReadPlan::Ready(_) => panic!("it is on disk"),
+    }
+}
+
+/// 18 batches of a mebibyte, and somewhat more, in two segments.
+async fn long(fixture: &mut Fixture) -> RefCell<Log> {
+    fixture.config.segment_bytes = 16 << 20;
+    let log = fixture.open().await;
+    for _ in 0..18 {
+        append(&log, &large_batch(1 << 20)).await;
+    }
+    log
+}
+
+/// What is below leaves the log.
+async fn delete_below(log: &RefCell<Log>, start: i64) -> Doomed {
+    log.borrow_mut().advance_start(Offset(start));
+    settle(log).await.unwrap();
+    let deletion = log.borrow_mut().begin_deletion(NOW).unwrap();
+    let deleted = deletion.run().await;
+    log.borrow_mut().finish_deletion(deleted).unwrap()
+}
 
 #[test]
 fn offsets_outside_of_the_log_are_out_of_range() {
@@ -79,9 +108,7 @@ fn what_is_not_written_is_not_read_from_disk() {
         append_values(&log, 0, 2).await;
         log.borrow_mut().shrink_tail(0);
         append_only(&log, &batch(&["v2"]));
-        let plan = log.borrow().plan_read(Offset(0), 1 << 20, Offset(3), true).unwrap();
-        let ReadPlan::Disk(read) = plan else { panic!("it is on disk") };
-        assert_eq!(offsets(read.run().await.unwrap()), [0, 1]);
+        assert_eq!(offsets(plan(&log, 0, 1 << 20, 3).run().await.unwrap()), [0, 1]);
     });
 }
 
@@ -143,22 +170,10 @@ fn a_missing_index_only_makes_a_read_slower() {
 #[test]
 fn a_segment_that_is_read_while_it_goes_is_read_whole() {
     test(|mut fixture| async move {
-        fixture.config.segment_bytes = 16 << 20;
-        let log = fixture.open().await;
-        for _ in 0..18 {
-            append(&log, &large_batch(1 << 20)).await;
-        }
+        let log = long(&mut fixture).await;
         log.borrow_mut().shrink_tail(0);
-        let plan = |from| match log.borrow().plan_read(Offset(from), 100, Offset(18), true).unwrap() {
-            ReadPlan::Disk(read) => read,
-            ReadPlan::Ready(_) => panic!("it is on disk"),
-        };
-        let (first, last) = (plan(0), plan(13));
-        log.borrow_mut().advance_start(Offset(17));
-        settle(&log).await.unwrap();
-        let deletion = log.borrow_mut().begin_deletion(NOW).unwrap();
-        let deleted = deletion.run().await;
-        let mut doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
+        let (first, last) = (plan(&log, 0, 100, 18), plan(&log, 13, 100, 18));
+        let mut doomed = delete_below(&log, 17).await;
         assert_eq!(offsets(first.run().await.unwrap()), [0], "it opens the file");
         assert!(!doomed.remove_some().await.unwrap().is_gone);
         assert_eq!(offsets(last.run().await.unwrap()), [13]);
@@ -171,16 +186,8 @@ fn a_segment_that_is_read_while_it_goes_is_read_whole() {
 #[test]
 fn a_long_segment_that_nobody_reads_goes_in_parts() {
     test(|mut fixture| async move {
-        fixture.config.segment_bytes = 16 << 20;
-        let log = fixture.open().await;
-        for _ in 0..18 {
-            append(&log, &large_batch(1 << 20)).await;
-        }
-        log.borrow_mut().advance_start(Offset(17));
-        settle(&log).await.unwrap();
-        let deletion = log.borrow_mut().begin_deletion(NOW).unwrap();
-        let deleted = deletion.run().await;
-        let mut doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
+        let log = long(&mut fixture).await;
+        let mut doomed = delete_below(&log, 17).await;
         let mut largest = 0;
         loop {
             let removed = doomed.remove_some().await.unwrap();
@@ -201,16 +208,9 @@ fn a_segment_deleted_meanwhile_is_still_read() {
         let log = fixture.open().await;
         append_values(&log, 0, 40).await;
         log.borrow_mut().shrink_tail(0);
-        let plan = || match log.borrow().plan_read(Offset(0), 100, Offset(40), true).unwrap() {
-            ReadPlan::Disk(read) => read,
-            ReadPlan::Ready(_) => panic!("it is on disk"),
-        };
-        let (before_rename, after_rename, after_unlink) = (plan(), plan(), plan());
+        let [before_rename, after_rename, after_unlink] = [(); 3].map(|()| plan(&log, 0, 100, 40));
         assert_eq!(offsets(before_rename.run().await.unwrap()), [0]);
-        log.borrow_mut().advance_start(Offset(30));
-        let deletion = log.borrow_mut().begin_deletion(NOW).unwrap();
-        let deleted = deletion.run().await;
-        let doomed = log.borrow_mut().finish_deletion(deleted).unwrap();
+        let doomed = delete_below(&log, 30).await;
         assert_eq!(offsets(after_rename.run().await.unwrap()), [0]);
         assert!(doomed.is_leased(), "by the read that is still to come");
         doomed.remove().await.unwrap();

@@ -62,10 +62,10 @@ impl Replica {
         }
     }
 
-    /// Writes what is stable now to the segments and, if asked to, syncs it, in the background. Gives up when the log
-    /// fails or closes.
-    pub async fn bring_back(self: &Rc<Self>, host: &Rc<dyn Host>, sync: bool) {
-        let target = self.log().stable_offset();
+    /// Writes what is stable now and lies below an offset to the segments and, if asked to, syncs it, in the background.
+    /// More may come along. Gives up when the log fails or closes.
+    pub async fn bring_back(self: &Rc<Self>, host: &Rc<dyn Host>, below: Offset, sync: bool) {
+        let target = below.min(self.log().stable_offset());
         let reached = |log: &Log| if sync { log.flushed_offset() } else { log.written_offset() };
         while reached(&self.log()) < target && self.machine().state().is_served() {
             let before = reached(&self.log());
@@ -90,7 +90,7 @@ impl Replica {
         for _ in 0..MARK_TRIES {
             let is_due = { self.log().flushed_offset() < waypoint.offset() };
             if is_due {
-                self.bring_back(host, true).await;
+                self.bring_back(host, waypoint.offset(), true).await;
             }
             if !self.machine().state().is_served() {
                 return;

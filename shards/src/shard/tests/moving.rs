@@ -77,6 +77,7 @@ impl World {
         let early = self.early.take().map(|number| part(0, numbered(number))).collect();
         assert!(append_all(&shard, early).await.iter().all(Result::is_ok));
         for (dir, leftovers) in self.dirs().iter().zip(&leftovers) {
+            leftovers.sync(dir).await.unwrap();
             leftovers.remove(dir).await.unwrap();
         }
         shard
