@@ -15,19 +15,11 @@ use std::rc::Rc;
 /// The protocol's name in `group.coordinator.rebalance.protocols`.
 const PROTOCOL: &str = "consumer";
 
-pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
-    if body.remaining() > table::LARGE {
-        return Box::pin(async move {
-            match table::parse_any(&call, body).await {
-                Ok(request) => handle(&context, &call, request).await,
-                Err(closing) => Answer::Close(closing),
-            }
-        });
-    }
-    let request: ConsumerGroupHeartbeatRequest = match table::parse(&call, &mut body) {
-        Ok(request) => request,
-        Err(closing) => return Box::pin(ready(Answer::Close(closing))),
-    };
+pub fn serve(context: Rc<Context>, call: Call, body: Reader) -> Serving {
+    table::serve_at_once(context, call, body, ask)
+}
+
+fn ask(context: Rc<Context>, call: Call, request: ConsumerGroupHeartbeatRequest) -> Serving {
     if let Err(refusal) = check(&context, &call, &request) {
         return Box::pin(ready(answer(&call, &refusal)));
     }
@@ -37,15 +29,6 @@ pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
         return Box::pin(ready(answer(&call, &told(reply))));
     }
     Box::pin(async move { answer(&call, &told(context.ask_group(&group, request).await)) })
-}
-
-async fn handle(context: &Context, call: &Call, request: ConsumerGroupHeartbeatRequest) -> Answer {
-    if let Err(refusal) = check(context, call, &request) {
-        return answer(call, &refusal);
-    }
-    let group = request.group_id.clone();
-    let request = Request::ConsumerHeartbeat { client: call.asker(), request };
-    answer(call, &told(context.ask_group(&group, request).await))
 }
 
 /// What can be said of it without its group.

@@ -11,11 +11,11 @@ use odradek_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 use std::future::ready;
 use std::rc::Rc;
 
-pub fn serve(context: Rc<Context>, call: Call, mut body: Reader) -> Serving {
-    let request: HeartbeatRequest = match table::parse(&call, &mut body) {
-        Ok(request) => request,
-        Err(closing) => return Box::pin(ready(Answer::Close(closing))),
-    };
+pub fn serve(context: Rc<Context>, call: Call, body: Reader) -> Serving {
+    table::serve_at_once(context, call, body, ask)
+}
+
+fn ask(context: Rc<Context>, call: Call, request: HeartbeatRequest) -> Serving {
     let group = request.group_id.clone();
     let request = Request::Heartbeat(request);
     if let Some(reply) = context.ask_group_at_once(&group, &request) {

@@ -14,6 +14,7 @@ use crate::exchange::{Answer, Closing, Serving};
 use odradek_protocol::api::ApiKey;
 use odradek_protocol::codec::{DecodeError, Message, Reader};
 use odradek_shards::runtime;
+use std::future::ready;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
@@ -111,10 +112,31 @@ pub fn find(key: i16) -> Option<&'static Api> {
 }
 
 /// Bytes of a request above which it, and its answer, take milliseconds of a core: they are given a thread of their own.
-pub const LARGE: usize = 1 << 20;
+const LARGE: usize = 1 << 20;
+
+/// For a handler that may know its answer without waiting.
+pub fn serve_at_once<R: Message + Send + 'static>(
+    context: Rc<Context>,
+    call: Call,
+    mut body: Reader,
+    serve: fn(Rc<Context>, Call, R) -> Serving,
+) -> Serving {
+    if body.remaining() <= LARGE {
+        return match parse(&call, &mut body) {
+            Ok(request) => serve(context, call, request),
+            Err(closing) => Box::pin(ready(Answer::Close(closing))),
+        };
+    }
+    Box::pin(async move {
+        match parse_any(&call, body).await {
+            Ok(request) => serve(context, call, request).await,
+            Err(closing) => Answer::Close(closing),
+        }
+    })
+}
 
 /// As [`parse`]; a large one off the shard's thread.
-pub async fn parse_any<R: Message + Send + 'static>(call: &Call, mut body: Reader) -> Result<R, Closing> {
+async fn parse_any<R: Message + Send + 'static>(call: &Call, mut body: Reader) -> Result<R, Closing> {
     if body.remaining() <= LARGE {
         return parse(call, &mut body);
     }

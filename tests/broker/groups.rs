@@ -15,6 +15,7 @@ use odradek_shards::record::Codec;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Message};
 use std::collections::BTreeSet;
+use std::thread;
 use std::time::{Duration, Instant};
 
 const PARTITIONS: i32 = 4;
@@ -182,7 +183,13 @@ fn commit(wire: &mut Wire, group: &str, partition: i32, offset: i64) -> i16 {
 
 fn fetch_all(wire: &mut Wire, group: &str) -> Vec<(i32, i64)> {
     let group = OffsetFetchRequestGroup { group_id: group.into(), topics: None, ..Default::default() };
-    let response = wire.call(8, &OffsetFetchRequest { groups: vec![group], ..Default::default() });
+    let request = OffsetFetchRequest { groups: vec![group], ..Default::default() };
+    let mut response = wire.call(8, &request);
+    // A broker serves before its coordinators have read what there is.
+    while response.groups[0].error_code == ErrorCode::CoordinatorLoadInProgress.code() {
+        thread::sleep(Duration::from_millis(1));
+        response = wire.call(8, &request);
+    }
     assert_eq!(response.groups[0].error_code, 0);
     let partitions = response.groups[0].topics.iter().flat_map(|topic| &topic.partitions);
     partitions.map(|partition| (partition.partition_index, partition.committed_offset)).collect()

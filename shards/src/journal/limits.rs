@@ -39,7 +39,7 @@ pub(super) const NOTES_WAITING_BYTES_MAX: usize = 4 << 20;
 /// Notes that the logs of a shard may make anew at a start after a crash: no more than are held without pressing anybody.
 pub const FOUND_NOTES_BYTES_MAX: usize = NOTES_BYTES_DEFAULT as usize / NOTES_EASY_SHARE;
 
-/// Between two looks whether everything under way has ended, when a journal is closed.
+/// Between two looks whether what is under way has ended.
 pub(super) const CLOSE_PAUSE: Duration = Duration::from_millis(1);
 
 const _: () = assert!(IN_FLIGHT_MAX > 0);

@@ -17,7 +17,7 @@ pub(super) const PREALLOCATE_STEP_MIN: u64 = 128 << 10;
 /// The largest step of preallocation.
 pub(super) const PREALLOCATE_STEP_MAX: u64 = 32 << 20;
 
-/// Batches below this size are copied into the tail: a slice would pin the frame it came in.
+/// Batches below this size are copied into the tail: a slice pins the frame it came in, or the 64 KiB it was read with.
 pub(super) const TAIL_COPY_BELOW: usize = 8 << 10;
 
 /// Charged per batch in the tail above its own bytes.

@@ -379,7 +379,7 @@ impl Target {
         while at < end {
             let size = ((end - at).next_multiple_of(BLOCK) as usize).min(size_max);
             let mut buffer = file.allocate(size);
-            let filled = source.fill(&mut buffer, |into, from| runtime::copy_past_caches(from, into));
+            let filled = source.fill(&mut buffer, runtime::copy_past_caches);
             buffer.zero_from(filled);
             if at + size as u64 >= end {
                 let last_block = (filled as u64 - end % BLOCK) as usize;

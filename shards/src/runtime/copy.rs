@@ -8,17 +8,17 @@ const STREAMED_FROM: usize = 1024;
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn copy_past_caches(from: &[u8], into: &mut [u8]) {
+pub fn copy_past_caches(into: &mut [u8], from: &[u8]) {
     assert_eq!(from.len(), into.len(), "as many bytes as there is room for");
     #[cfg(target_arch = "x86_64")]
     if from.len() >= STREAMED_FROM {
-        return stream(from, into);
+        return stream(into, from);
     }
     into.copy_from_slice(from);
 }
 
 #[cfg(target_arch = "x86_64")]
-fn stream(from: &[u8], into: &mut [u8]) {
+fn stream(into: &mut [u8], from: &[u8]) {
     use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_sfence, _mm_stream_si128};
     // SAFETY: every pattern of bytes is a valid __m128i, and back.
     let (head, lines, tail) = unsafe { into.align_to_mut::<[__m128i; 4]>() };
@@ -47,7 +47,7 @@ mod tests {
         for (start, len) in [(0, 0), (1, 63), (3, 1024), (5, 1025), (17, 4096), (64, 9000), (33, 9001)] {
             for place in [0, 1, 15, 16, 40, 63] {
                 let mut into = vec![0; 10_000];
-                copy_past_caches(&from[start..start + len], &mut into[place..place + len]);
+                copy_past_caches(&mut into[place..place + len], &from[start..start + len]);
                 assert_eq!(into[place..place + len], from[start..start + len]);
                 assert!(
                     into[..place].iter().chain(&into[place + len..]).all(|byte| *byte == 0),

@@ -71,7 +71,7 @@ impl Shard {
                 if !self.is_half_behind() || self.stopping.get() {
                     break;
                 }
-                self.each(round.to_vec(), async |shard, replica| shard.bring_back(replica, false).await).await;
+                self.each(round, async |shard, replica| shard.bring_back(replica, false).await).await;
                 runtime::sleep(WRITE_BACK_PAUSE).await;
             }
         }
@@ -135,7 +135,7 @@ impl Shard {
                 replica.mark(&shard.host(), waypoint).await;
             }
         };
-        self.each(replicas.to_vec(), marks).await;
+        self.each(replicas, marks).await;
     }
 
     fn log_dirs(&self) -> impl Iterator<Item = LogDirIndex> + use<> {
@@ -150,7 +150,7 @@ impl Shard {
         let work = async |shard: &Self, (replica, below): &(Rc<Replica>, Offset)| {
             replica.bring_back(&shard.host(), *below, !together).await;
         };
-        self.each(replicas, work).await;
+        self.each(&replicas, work).await;
         if together {
             self.sync_all(log_dir).await;
         }
@@ -160,6 +160,9 @@ impl Shard {
         let is_here = |replica: &Replica| replica.home().log_dir == log_dir && replica.log().is_unsynced();
         let points: Vec<_> =
             self.served(is_here).into_iter().map(|replica| (replica.clone(), replica.log().sync_point())).collect();
+        if points.is_empty() {
+            return;
+        }
         match self.settings.log_dirs[usize::from(log_dir.0)].sync_file_system().await {
             Ok(()) => points.into_iter().for_each(|(replica, point)| replica.synced(&self.host(), point)),
             Err(error) => self.log_dir_failed(log_dir, error.to_string()),
@@ -175,9 +178,9 @@ impl Shard {
     }
 
     /// A few at a time.
-    pub(super) async fn each<T>(&self, of: Vec<T>, work: impl AsyncFn(&Self, &T)) {
+    pub(super) async fn each<T>(&self, of: &[T], work: impl AsyncFn(&Self, &T)) {
         let work = &work;
-        let all = stream::iter(&of).map(|one| work(self, one));
+        let all = stream::iter(of).map(|one| work(self, one));
         all.buffer_unordered(FLUSHES_AT_ONCE).collect::<()>().await;
     }
 }

@@ -51,6 +51,14 @@ async fn damage(disk: &Disk) {
     file.write_at(block, 4096).await.unwrap();
 }
 
+/// Twenty batches, written back and synced.
+async fn fill_and_secure(shard: &Rc<Shard>) {
+    for _ in 0..20 {
+        append(shard, 0, BATCH).await.unwrap();
+    }
+    shard.secure(LogDirIndex(0), with_all_of_it(&shard.replicas())).await;
+}
+
 async fn crash(disk: &Disk, shard: Rc<Shard>) {
     drop(shard);
     disk.process_kill();
@@ -67,11 +75,8 @@ fn notes_outlive_starts_that_follow_each_other() {
         let disk = Disk::new(31);
         let (shard, leftovers) = start(&disk).await;
         settle(&disk, &shard, &leftovers).await;
-        for _ in 0..20 {
-            append(&shard, 0, BATCH).await.unwrap();
-        }
-        // Written back, synced, and noted.
-        shard.secure(LogDirIndex(0), with_all_of_it(&shard.replicas())).await;
+        fill_and_secure(&shard).await;
+        // And noted.
         sleep(Duration::from_secs(1)).await;
         crash(&disk, shard).await;
         let mut before = notes(&disk).await;
@@ -120,10 +125,7 @@ fn notes_made_anew_go_with_their_partition() {
         let disk = Disk::new(33);
         let (shard, leftovers) = start(&disk).await;
         settle(&disk, &shard, &leftovers).await;
-        for _ in 0..20 {
-            append(&shard, 0, BATCH).await.unwrap();
-        }
-        shard.secure(LogDirIndex(0), with_all_of_it(&shard.replicas())).await;
+        fill_and_secure(&shard).await;
         crash(&disk, shard).await;
         let (shard, leftovers) = start(&disk).await;
         settle(&disk, &shard, &leftovers).await;
@@ -138,10 +140,7 @@ fn what_is_found_waits_for_the_sync() {
     simulate(34, async {
         let disk = Disk::new(34);
         let (shard, _) = start(&disk).await;
-        for _ in 0..20 {
-            append(&shard, 0, BATCH).await.unwrap();
-        }
-        shard.secure(LogDirIndex(0), with_all_of_it(&shard.replicas())).await;
+        fill_and_secure(&shard).await;
         sleep(Duration::from_secs(1)).await;
         assert!(notes(&disk).await.is_empty());
     });

@@ -40,6 +40,15 @@ async fn fill(shard: &Rc<Shard>, topic: u128, batches: usize, bytes: usize) {
     }
 }
 
+/// Topic 1, in a journal that begins with the other one.
+async fn start_and_fill(disk: &Disk) -> Rc<Shard> {
+    let shard = start(disk, OTHER).await;
+    fill(&shard, OTHER, 2, 50).await;
+    make(&shard, 1).await;
+    fill(&shard, 1, 9, 100).await;
+    shard
+}
+
 /// The sizes of the batches that are there.
 async fn sizes(shard: &Rc<Shard>, topic: u128) -> Vec<usize> {
     let part = ReadPart { partition: of_topic(topic), ..read_part(0, 0, 1 << 20) };
@@ -55,10 +64,7 @@ fn size(bytes: usize) -> usize {
 fn entries_of_a_deleted_topic_do_not_come_to_one_of_the_same_name() {
     simulate(41, async {
         let disk = Disk::new(41);
-        let shard = start(&disk, OTHER).await;
-        fill(&shard, OTHER, 2, 50).await;
-        make(&shard, 1).await;
-        fill(&shard, 1, 9, 100).await;
+        let shard = start_and_fill(&disk).await;
         change(&shard, PartitionChange::Delete { partition: of_topic(1) }).await.unwrap();
         make(&shard, 2).await;
         fill(&shard, 2, 3, 200).await;
@@ -78,10 +84,7 @@ fn entries_of_a_deleted_topic_do_not_come_to_one_of_the_same_name() {
 fn what_one_start_left_does_not_come_to_light_at_a_later_one() {
     simulate(42, async {
         let disk = Disk::new(42);
-        let shard = start(&disk, OTHER).await;
-        fill(&shard, OTHER, 2, 50).await;
-        make(&shard, 1).await;
-        fill(&shard, 1, 9, 100).await;
+        let shard = start_and_fill(&disk).await;
         drop(shard);
         disk.process_kill();
         // What journals have of topic 1 finds no log at this start, and fits the one that is made after it.
