@@ -1,10 +1,11 @@
 //! What a start finds in the log directories, and where partitions lie while the broker runs.
 
+use super::table::LogDirTable;
 use odradek_shards::log::{PartitionOffset, names};
 use odradek_shards::runtime::lock::Lock;
 use odradek_shards::types::{Offset, PartitionIndex};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// Its log is the controller's and stands in no checkpoint.
@@ -34,10 +35,6 @@ pub struct LogDir {
     pub is_clean: bool,
     /// Of the broker that closed it in order.
     pub broker_epoch: Option<i64>,
-    /// It failed while the broker ran.
-    pub(super) has_failed: bool,
-    /// It gets no partitions of its own accord (KIP-1066).
-    pub(super) is_cordoned: bool,
     /// By name, without the metadata log; a topic of a name may be another one by now.
     pub partitions: BTreeSet<Key>,
     /// Logs on their way here from another directory, and the names of theirs.
@@ -151,23 +148,26 @@ impl LogDirs {
 
     /// A place for a partition that no directory has: `assigned` if that can be, else the directory of `log.dirs` with
     /// the fewest that is not cordoned, as Kafka chooses. Placing counts, so that the next one goes elsewhere.
-    pub fn place(&mut self, topic: &str, partition: PartitionIndex, assigned: Option<Uuid>) -> Option<Home> {
-        let usable = self.dirs[..self.data_dirs].iter_mut().enumerate().filter(|(_, dir)| !dir.has_failed);
-        let fewest = usable.min_by_key(|(_, dir)| {
+    pub fn place(
+        &mut self,
+        topic: &str,
+        partition: PartitionIndex,
+        assigned: Option<Uuid>,
+        table: &LogDirTable,
+    ) -> Option<Home> {
+        let rows = table.rows().filter(|row| row.is_online());
+        let usable =
+            rows.filter_map(|row| Some((row, usize::from(row.index?.0)))).filter(|(_, at)| self.holds_topics(*at));
+        let fewest = usable.min_by_key(|(row, at)| {
+            let dir = &self.dirs[*at];
             let count = dir.partitions.len() + dir.futures.len();
             // Where all are cordoned it must lie somewhere all the same: the controller has placed it on this broker.
-            (assigned != Some(dir.directory_id), dir.is_cordoned, count)
+            (assigned != Some(dir.directory_id), row.is_cordoned(), count)
         });
-        let (log_dir, dir) = fewest?;
+        let (_, log_dir) = fewest?;
+        let dir = &mut self.dirs[log_dir];
         dir.partitions.insert((topic.to_string(), partition));
         Some(Home { log_dir, is_clean: dir.is_clean, ..Home::default() })
-    }
-
-    /// Those that get no more partitions, by their paths, until this is said again.
-    pub fn cordon(&mut self, is_cordoned: impl Fn(&Path) -> bool) {
-        for dir in &mut self.dirs {
-            dir.is_cordoned = is_cordoned(&dir.path);
-        }
     }
 
     /// The partition lies in this directory from now on.
@@ -183,11 +183,6 @@ impl LogDirs {
             dir.partitions.remove(&key);
             dir.futures.remove(&key);
         }
-    }
-
-    /// The directory takes no new partitions: it failed.
-    pub fn fail(&mut self, index: usize) {
-        self.dirs[index].has_failed = true;
     }
 
     /// Leaves out a directory that proves unusable after all; none of the partitions have been opened.

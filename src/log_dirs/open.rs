@@ -124,8 +124,6 @@ impl Found {
             high_watermarks: offsets(&path, HIGH_WATERMARKS)?,
             cleaned: offsets(&path, CLEANED)?,
             path,
-            has_failed: false,
-            is_cordoned: false,
             futures: BTreeMap::new(),
             _lock: self.lock,
         };

@@ -152,14 +152,7 @@ impl Leader {
         let metadata = LogDirIndex(u16::try_from(log_dirs.metadata).expect("log.dirs names few directories"));
         let assignments = Assignments::new(self.controller.clone(), self.config.node_id);
         let (config, port) = (self.config.clone(), self.port.clone());
-        let publication = Publication::new(
-            self.config.node_id,
-            config,
-            shards.clone(),
-            port,
-            (log_dirs, table.clone()),
-            assignments.clone(),
-        );
+        let publication = Publication::new(config, shards.clone(), port, log_dirs, table.clone(), assignments.clone());
         let (watch, lost) =
             LogDirWatch::new(shards.clone(), table.clone(), metadata, publication.clone(), assignments.clone());
         watch.start();

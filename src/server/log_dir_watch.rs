@@ -108,7 +108,6 @@ impl LogDirWatch {
             "log directory {path} failed: {cause}; it is offline with all its partitions, which answer \
              KAFKA_STORAGE_ERROR; repair the disk or make room, then restart the broker"
         );
-        self.publication.log_dir_failed(usize::from(log_dir.0));
         let works = |index: Option<LogDirIndex>| index.is_some_and(|index| self.table.row(index).is_online());
         let any_left = self.table.rows().any(|row| row.holds_topics && works(row.index));
         if log_dir == self.metadata {

@@ -42,17 +42,16 @@ type Changes = BTreeMap<ShardId, Vec<PartitionChange>>;
 
 impl Publication {
     pub fn new(
-        node: NodeId,
         config: Arc<BrokerConfig>,
         shards: Shards,
         port: Rc<ControlPort>,
-        log_dirs: (LogDirs, Arc<LogDirTable>),
+        log_dirs: LogDirs,
+        table: Arc<LogDirTable>,
         assignments: Rc<Assignments>,
     ) -> Rc<Self> {
-        let (log_dirs, table) = log_dirs;
         let in_force = RefCell::new(config.clone());
         let publication = Rc::new(Self {
-            node,
+            node: config.node_id,
             started_with: config,
             in_force,
             shards,
@@ -72,7 +71,6 @@ impl Publication {
 
     fn cordon(&self) {
         let config = self.in_force.borrow();
-        self.log_dirs.borrow_mut().cordon(|path| config.is_cordoned(path));
         if self.table.cordon(|path| config.is_cordoned(path)) {
             self.cordoned.notify_one();
         }
@@ -106,11 +104,6 @@ impl Publication {
             }
             published.await;
         }
-    }
-
-    /// No partition is placed there any more.
-    pub fn log_dir_failed(&self, index: usize) {
-        self.log_dirs.borrow_mut().fail(index);
     }
 
     /// The partition has moved there.
@@ -225,7 +218,7 @@ impl Publication {
             Whereabouts::Here(home) => Some(home),
             // A crash may have come before its place was recorded, so it may lie where nobody can look.
             Whereabouts::Nowhere if is_first && assigned.is_none() && !log_dirs.offline.is_empty() => None,
-            Whereabouts::Nowhere => log_dirs.place(&topic.name, index, assigned),
+            Whereabouts::Nowhere => log_dirs.place(&topic.name, index, assigned, &self.table),
             Whereabouts::Offline => None,
             Whereabouts::Twice(first, second) => {
                 error!(

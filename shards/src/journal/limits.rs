@@ -37,7 +37,7 @@ pub(super) const NOTES_PAUSE: Duration = Duration::from_millis(20);
 pub(super) const NOTES_WAITING_BYTES_MAX: usize = 4 << 20;
 
 /// Notes that the logs of a shard may make anew at a start after a crash: no more than are held without pressing anybody.
-pub const FOUND_NOTES_BYTES_MAX: usize = NOTES_BYTES_DEFAULT as usize / NOTES_EASY_SHARE;
+pub const RENOTED_BYTES_MAX: usize = NOTES_BYTES_DEFAULT as usize / NOTES_EASY_SHARE;
 
 /// Between two looks whether what is under way has ended.
 pub(super) const CLOSE_PAUSE: Duration = Duration::from_millis(1);

@@ -51,6 +51,6 @@ mod tests;
 
 pub use journal::{Journal, Settings, Source, Waiting};
 pub use leftovers::{Entry, Leftovers, Reader, discard};
-pub use limits::{BYTES_DEFAULT, BYTES_MIN, FOUND_NOTES_BYTES_MAX, NOTES_BYTES_DEFAULT};
+pub use limits::{BYTES_DEFAULT, BYTES_MIN, NOTES_BYTES_DEFAULT, RENOTED_BYTES_MAX};
 pub use notes::Notes;
 pub use ring::Usage;

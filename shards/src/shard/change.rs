@@ -4,7 +4,7 @@
 use super::Shard;
 use super::responder::Responder;
 use crate::error::{ChangeError, Unavailable};
-use crate::journal::FOUND_NOTES_BYTES_MAX;
+use crate::journal::RENOTED_BYTES_MAX;
 use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, SHORTAGE_PAUSE, SHORTAGE_TRIES, TAIL_SHARE};
 use crate::log::{self, Doomed, Log, OpenError, Opening, StorageError, names, partition_metadata};
 use crate::message::{LogDirIndex, OpenPartition, PartitionChange, PartitionCheckpoint, Reply};
@@ -277,7 +277,7 @@ impl Recovery {
     /// A log has found so many bytes of notes to be made anew.
     fn may_note(&self, bytes: usize) -> bool {
         let notes = self.notes.get() + bytes;
-        let may = notes <= FOUND_NOTES_BYTES_MAX;
+        let may = notes <= RENOTED_BYTES_MAX;
         if may {
             self.notes.set(notes);
         }

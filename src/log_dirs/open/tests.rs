@@ -1,5 +1,6 @@
 use super::*;
-use crate::log_dirs::{Home, Whereabouts};
+use crate::log_dirs::{Home, LogDirTable, Whereabouts};
+use odradek_shards::message::LogDirIndex;
 use odradek_shards::types::{Offset, PartitionIndex};
 
 /// A directory under the system's temporary one, removed when dropped.
@@ -71,8 +72,8 @@ fn the_metadata_log_may_have_a_directory_of_its_own() {
     let temp = TempDir::new();
     let mut dirs = open(&temp.config("metadata.log.dir=$/m")).unwrap();
     assert_eq!((dirs.dirs.len(), dirs.metadata), (3, 2));
-    let places: Vec<_> = (0..4).map(|index| dirs.place("t", PartitionIndex(index), None).unwrap().log_dir).collect();
-    assert_eq!(places, [0, 1, 0, 1]);
+    let table = LogDirTable::new(&dirs);
+    assert_eq!([0, 1, 2, 3].map(|index| place(&mut dirs, &table, index, None)), [0, 1, 0, 1]);
 }
 
 #[test]
@@ -122,7 +123,8 @@ fn a_directory_that_cannot_be_used_is_left_out() {
     temp.write("b", "");
     let mut dirs = open(&temp.config("")).unwrap();
     assert_eq!((dirs.dirs.len(), dirs.metadata, &dirs.offline[..]), (1, 0, &[temp.0.join("b")][..]));
-    assert_eq!(dirs.place("t", PartitionIndex(0), None).unwrap().log_dir, 0);
+    let table = LogDirTable::new(&dirs);
+    assert_eq!(place(&mut dirs, &table, 0, None), 0);
     drop(dirs);
     temp.write("c/meta.properties", "nonsense");
     let dirs = open(&temp.config("log.dirs=$/c,$/a\nmetadata.log.dir=$/a")).unwrap();
@@ -219,21 +221,36 @@ fn what_the_last_run_left_is_found_by_partition() {
     assert!(!temp.0.join("b/.kafka_cleanshutdown").exists());
 }
 
+/// Where a partition of a topic comes to lie.
+fn place(dirs: &mut LogDirs, table: &LogDirTable, index: i32, assigned: Option<Uuid>) -> usize {
+    dirs.place("t", PartitionIndex(index), assigned, table).expect("there are directories").log_dir
+}
+
+#[test]
+fn a_failed_directory_gets_no_partition() {
+    let temp = TempDir::new();
+    let mut dirs = open(&temp.config("")).unwrap();
+    let table = LogDirTable::new(&dirs);
+    let second = dirs.dirs[1].directory_id;
+    assert!(table.row(LogDirIndex(1)).fail());
+    assert_eq!([0, 1].map(|index| place(&mut dirs, &table, index, Some(second))), [0, 0]);
+    assert!(table.row(LogDirIndex(0)).fail());
+    assert_eq!(dirs.place("t", PartitionIndex(2), None, &table), None);
+}
+
 #[test]
 fn a_cordoned_directory_gets_a_partition_only_when_it_must() {
     let temp = TempDir::new();
     let mut dirs = open(&temp.config("")).unwrap();
     let (first, second) = (dirs.dirs[0].path.clone(), dirs.dirs[1].directory_id);
-    let place = |dirs: &mut LogDirs, index, assigned| {
-        dirs.place("t", PartitionIndex(index), assigned).expect("there are directories").log_dir
-    };
-    dirs.cordon(|path| *path == *first);
-    assert_eq!([0, 1, 2].map(|index| place(&mut dirs, index, None)), [1, 1, 1]);
+    let table = LogDirTable::new(&dirs);
+    assert!(table.cordon(|path| *path == *first));
+    assert_eq!([0, 1, 2].map(|index| place(&mut dirs, &table, index, None)), [1, 1, 1]);
     let named = dirs.dirs[0].directory_id;
-    assert_eq!(place(&mut dirs, 3, Some(named)), 0, "the controller said so");
-    dirs.cordon(|_| true);
-    assert_eq!(place(&mut dirs, 4, Some(second)), 1);
-    assert_eq!(place(&mut dirs, 5, None), 0, "the one with the fewest of all");
-    dirs.cordon(|_| false);
-    assert_eq!(place(&mut dirs, 6, None), 0);
+    assert_eq!(place(&mut dirs, &table, 3, Some(named)), 0, "the controller said so");
+    assert!(table.cordon(|_| true));
+    assert_eq!(place(&mut dirs, &table, 4, Some(second)), 1);
+    assert_eq!(place(&mut dirs, &table, 5, None), 0, "the one with the fewest of all");
+    assert!(table.cordon(|_| false));
+    assert_eq!(place(&mut dirs, &table, 6, None), 0);
 }
