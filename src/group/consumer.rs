@@ -24,6 +24,7 @@ mod regex;
 mod replay;
 mod subscription;
 mod target;
+mod topic_names;
 mod upgrade;
 pub mod validate;
 

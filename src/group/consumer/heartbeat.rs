@@ -1,6 +1,6 @@
 //! ConsumerGroupHeartbeat: a member joins, says what it wants and has, and hears what it is to have.
 
-use super::admission::Admitted;
+use super::admission::{Admitted, Updated};
 use super::member::Held;
 use super::reconcile::Goal;
 use super::regex::compile;
@@ -62,13 +62,15 @@ impl GroupMachine {
             Some(group) => {
                 group.check_room(&id, self.config().groups.group_consumer_max_size)?;
                 let mut admitted = group.admitted(group.sender(request, &id, owned.as_ref())?);
-                admitted.check(turn, group, &admitted.member.updated(client, request))?;
+                let updated = admitted.member.updated(client, request);
+                admitted.check(turn, group, updated)?;
                 admitted
             }
             None => {
                 let mut admitted = Admitted::new(id);
                 let founded = ConsumerGroup::new(request.group_id.clone(), &Total::default());
-                admitted.check(turn, &founded, &admitted.member.updated(client, request))?;
+                let updated = admitted.member.updated(client, request);
+                admitted.check(turn, &founded, updated)?;
                 admitted
             }
         };
@@ -78,8 +80,8 @@ impl GroupMachine {
         }
         let group_id = request.group_id.detached();
         self.begin_consumer_group(turn, &group_id, upgraded);
-        let before = self.admit(turn, &group_id, admitted);
-        let subscribed = self.update_member(turn, &group_id, &before.updated(client, request));
+        let (before, updated) = self.admit(turn, &group_id, admitted);
+        let subscribed = self.update_member(turn, &group_id, updated);
         self.advance_epoch(turn, &group_id, subscribed);
         self.advance_target(turn, &group_id);
         let after = self.advance_member(turn, &group_id, &before.id, (subscribed, owned.as_ref()));
@@ -159,30 +161,36 @@ impl GroupMachine {
         self.consumer_or_new(id);
     }
 
-    /// The member as it was; one that comes back takes over what it had.
-    pub(super) fn admit(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, admitted: Admitted) -> Member {
+    /// The member as it was, and as it is to be; one that comes back takes over what it had.
+    pub(super) fn admit(
+        &mut self,
+        turn: &mut Turn<'_, Self>,
+        group_id: &Str,
+        mut admitted: Admitted,
+    ) -> (Member, Updated) {
+        let updated = admitted.updated();
         let Admitted { member, replaced, records, .. } = admitted;
         replaced.iter().for_each(|before| super::cancel_timers(turn, group_id, before));
         turn.may_tear();
         records.into_iter().for_each(|record| self.apply(turn, record));
         turn.may_tear();
-        member
+        (member, updated)
     }
 
     /// Whether its subscription changed.
-    pub(super) fn update_member(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, member: &Member) -> bool {
+    pub(super) fn update_member(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, updated: Updated) -> bool {
+        let Updated { member, record } = updated;
         let group = self.consumer(group_id).expect("it is there");
         // Its record came into the log, and the epoch after it did not.
         let was_torn = !group.target.contains_key(&member.id) && group.epoch == group.assignment_epoch;
         let known = group.members.get(&member.id);
-        if known == Some(member) {
+        if known == Some(&member) {
             return was_torn;
         }
         let is_changed = known.map_or_else(
             || !member.topics.is_empty() || member.expression().is_some(),
             |known| known.topics != member.topics || known.expression() != member.expression(),
         );
-        let record = group.member_record(member);
         self.apply(turn, record);
         turn.may_tear();
         is_changed || was_torn
@@ -273,11 +281,12 @@ impl GroupMachine {
         if !subscribed && member.is_reconciled_to(group.assignment_epoch) {
             return member;
         }
-        let topics = group.topic_ids_of(&member, &self.scene().image);
+        let image = &self.scene().image;
+        let is_subscribed = |topic: Uuid| group.subscribes(&member, topic, image);
         let mut target = group.target_or_nothing(id);
-        target.retain(|topic, _| topics.contains(topic));
+        target.retain(|topic, _| is_subscribed(*topic));
         let is_free = |topic: Uuid, index: i32| !group.owners.contains_key(&(topic, index));
-        let subscribed = subscribed.then_some(&topics);
+        let subscribed: Option<&dyn Fn(Uuid) -> bool> = if subscribed { Some(&is_subscribed) } else { None };
         let goal = Goal { epoch: group.assignment_epoch, partitions: &target, subscribed, owned, is_free: &is_free };
         let next = goal.step(&member);
         if next == member {

@@ -31,7 +31,7 @@ impl ConsumerGroup {
         let mut subscribers = BTreeMap::new();
         self.members
             .values()
-            .flat_map(|member| &*member.topics)
+            .flat_map(|member| member.topics.iter())
             .for_each(|name| *subscribers.entry(name).or_default() += 1);
         assert!(
             subscribers.into_iter().eq(self.subscribers.iter().map(|(name, count)| (name, *count))),
