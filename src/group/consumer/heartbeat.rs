@@ -19,7 +19,7 @@ use odradek_protocol::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, consumer_group_heartbeat_request as request,
 };
 use odradek_protocol::primitives::Str;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What lets records be larger.
@@ -51,6 +51,7 @@ impl GroupMachine {
         client: &Client,
         request: &ConsumerGroupHeartbeatRequest,
     ) -> Result<ConsumerGroupHeartbeatResponse, Refusal> {
+        self.look_past(turn, &request.group_id);
         if let Some(response) = self.idle_beat(turn, client, request) {
             return Ok(response);
         }
@@ -206,17 +207,45 @@ impl GroupMachine {
             return;
         }
         is_changed |= group.seen_metadata.is_none() && group.was_torn(&image);
-        for (expression, resolved) in group.look_up(&turn.moment, &image, is_stale) {
-            is_changed |= self.resolve(turn, group_id, &expression, resolved.as_ref());
+        let changes = if is_stale { self.changed_topics(group) } else { Some(BTreeSet::new()) };
+        let is_touched = changes.as_ref().is_none_or(|changes| group.is_subscribed_to_any(changes));
+        let mut all_fit = true;
+        for (expression, resolved) in group.look_up(&turn.moment, &image, changes.as_ref()) {
+            let is_recorded = self.resolve(turn, group_id, &expression, resolved.as_ref());
+            all_fit &= is_recorded || resolved.is_none();
+            is_changed |= is_recorded;
         }
         let group = self.consumer(group_id).expect("it is there");
-        let hash = group.hash_metadata(&image);
+        let hash = if is_changed || is_touched { group.hash_metadata(&image) } else { group.metadata_hash };
         if is_changed || hash != group.metadata_hash {
             let record = group.epoch_record(group.epoch + 1, hash);
             self.apply(turn, record);
             turn.may_tear();
         }
-        self.consumer_mut(group_id).expect("it is there").seen_metadata = Some(metadata);
+        let group = self.consumer_mut(group_id).expect("it is there");
+        group.seen_metadata = Some(metadata);
+        if is_stale || !all_fit {
+            // What did not fit is looked at anew, all of it.
+            group.matched_metadata = all_fit.then_some(metadata);
+        }
+    }
+
+    /// Metadata in which nothing has changed that the group subscribes to is seen.
+    fn look_past(&mut self, turn: &Turn<'_, Self>, group_id: &str) {
+        let metadata = self.metadata_version();
+        let Some(group) = self.consumer(group_id).filter(|group| group.seen_metadata != Some(metadata)) else { return };
+        let Some(changes) = self.changed_topics(group) else { return };
+        let is_touched = group.is_subscribed_to_any(&changes)
+            || !group.look_up(&turn.moment, &self.scene().image, Some(&changes)).is_empty();
+        if let Some(group) = self.consumer_mut(group_id).filter(|_| !is_touched) {
+            group.seen_metadata = Some(metadata);
+            group.matched_metadata = Some(metadata);
+        }
+    }
+
+    /// Topics that have come, changed or gone since the group looked at them; none when all have to be looked at.
+    fn changed_topics(&self, group: &ConsumerGroup) -> Option<BTreeSet<&Str>> {
+        self.topic_changes.after(group.matched_metadata?).map(Iterator::collect)
     }
 
     /// Whether members subscribe to other topics by that.

@@ -48,6 +48,20 @@ impl ConsumerGroup {
         }
     }
 
+    /// What was seen of metadata bit by bit is what all of it gives.
+    pub fn check_seen(&self, image: &Image, metadata: u64) {
+        if self.matched_metadata != Some(metadata) {
+            return;
+        }
+        assert_eq!(self.metadata_hash, self.hash_metadata(image), "the hash is that of the topics");
+        let used: BTreeSet<&Str> = self.members.values().filter_map(Member::expression).collect();
+        for (expression, resolved) in &self.regexes {
+            if used.contains(expression) {
+                assert_eq!(resolved.topics, super::regex::matched_by(expression, image), "{expression} matches these");
+            }
+        }
+    }
+
     /// A partition is with one member at most, until that one has given it back.
     fn check_no_double_assignment(&self) {
         let mut owned = BTreeMap::new();

@@ -46,6 +46,12 @@ impl ConsumerGroup {
         self.subscribers.contains_key(topic) || self.matched().any(|resolved| resolved.topics.contains(topic))
     }
 
+    pub(super) fn is_subscribed_to_any(&self, topics: &BTreeSet<&Str>) -> bool {
+        let matched: Vec<_> = self.matched().collect();
+        let is_matched = |name: &Str| matched.iter().any(|resolved| resolved.topics.contains(name));
+        topics.iter().any(|name| self.subscribers.contains_key(*name) || is_matched(name))
+    }
+
     /// What the expressions of members have matched.
     fn matched(&self) -> impl Iterator<Item = &Resolved> {
         let used: BTreeSet<&Str> = self.members.values().filter_map(Member::expression).collect();
