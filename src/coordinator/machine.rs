@@ -44,8 +44,12 @@ pub struct Moment {
 pub struct Scene {
     pub image: Arc<Image>,
     pub config: Arc<BrokerConfig>,
-    /// Topics that went with the last image.
+    /// Topics that came with the last image, or whose partitions changed with it.
+    pub changed_topics: Arc<[Str]>,
+    /// Topics that went with it.
     pub deleted_topics: Arc<[Str]>,
+    /// Brokers changed with it, and perhaps their racks.
+    pub brokers_changed: bool,
 }
 
 /// Names a request until it is answered.

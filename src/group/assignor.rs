@@ -1,10 +1,13 @@
 //! Who gets which partitions: what an assignor is told, and what it answers.
 
+mod evening;
 mod range;
+mod subscriptions;
 mod uniform;
 
 use odradek_protocol::primitives::Str;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use uuid::Uuid;
 
 /// Partitions by topic.
@@ -15,7 +18,8 @@ pub type Partitions = BTreeMap<Uuid, BTreeSet<i32>>;
 pub struct Candidate {
     pub instance: Option<Str>,
     pub rack: Option<Str>,
-    pub topics: BTreeSet<Uuid>,
+    /// Those who subscribe to the same share it.
+    pub topics: Rc<BTreeSet<Uuid>>,
     /// What it is to have now.
     pub target: Partitions,
 }
@@ -63,6 +67,12 @@ impl Assignor {
     }
 }
 
+impl Topic {
+    fn count(&self) -> usize {
+        usize::try_from(self.partitions).unwrap_or(0)
+    }
+}
+
 impl Problem {
     fn subscribers(&self, topic: Uuid) -> impl Iterator<Item = (&Str, &Candidate)> {
         self.members.iter().filter(move |(_, member)| member.topics.contains(&topic))
@@ -84,7 +94,7 @@ impl Problem {
             }
         }
         let wanted = self.topics.iter().filter(|(id, _)| self.subscribers(**id).next().is_some());
-        given.len() == wanted.map(|(_, topic)| usize::try_from(topic.partitions).unwrap_or(0)).sum::<usize>()
+        given.len() == wanted.map(|(_, topic)| topic.count()).sum::<usize>()
     }
 }
 

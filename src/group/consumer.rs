@@ -24,6 +24,7 @@ mod regex;
 mod replay;
 mod subscription;
 mod target;
+mod topic_names;
 mod upgrade;
 pub mod validate;
 
@@ -102,6 +103,8 @@ pub struct ConsumerGroup {
     subscribers: BTreeMap<Str, usize>,
     /// The metadata that the hash was last compared with; none right after loading.
     seen_metadata: Option<u64>,
+    /// The metadata that all expressions have been matched with, and whose hash is known.
+    matched_metadata: Option<u64>,
     /// The group epoch whose target no record can hold.
     unfit_epoch: Option<i32>,
     weight: Weight,
@@ -123,6 +126,7 @@ impl ConsumerGroup {
             regexes: BTreeMap::new(),
             subscribers: BTreeMap::new(),
             seen_metadata: None,
+            matched_metadata: None,
             unfit_epoch: None,
         }
     }

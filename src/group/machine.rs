@@ -10,6 +10,7 @@ use super::record::GroupRecord;
 use super::request::{Reply, Request};
 use super::settings::{TOPIC, milliseconds, of_group, retention_check_interval};
 use super::timer::Timer;
+use super::topic_changes::TopicChanges;
 use super::weight::Total;
 use crate::config::BrokerConfig;
 use crate::coordinator::{Draft, Machine, RawRecord, Scene, Source, Ticket, Turn};
@@ -27,6 +28,7 @@ pub struct GroupMachine {
     scene: Scene,
     /// Counts the images seen.
     metadata_version: u64,
+    pub(super) topic_changes: TopicChanges,
     /// Of the groups, their offsets apart.
     weight: Total,
 }
@@ -46,6 +48,7 @@ impl Machine for GroupMachine {
             round: Round::default(),
             scene: scene.clone(),
             metadata_version: 0,
+            topic_changes: TopicChanges::default(),
             weight: Total::default(),
         }
     }
@@ -178,6 +181,11 @@ impl Machine for GroupMachine {
     fn publish(&mut self, turn: &mut Turn<'_, Self>, scene: &Scene) {
         if self.scene.image.offset() != scene.image.offset() {
             self.metadata_version += 1;
+            let names = scene.changed_topics.iter().chain(&*scene.deleted_topics);
+            self.topic_changes.add(self.metadata_version, names);
+            if scene.brokers_changed {
+                self.topic_changes.forget(self.metadata_version);
+            }
         }
         self.scene = scene.clone();
         if !scene.deleted_topics.is_empty() {
@@ -319,6 +327,7 @@ impl GroupMachine {
                 }
                 Group::Consumer(group) => {
                     group.check();
+                    group.check_seen(&self.scene.image, self.metadata_version);
                     group.weights()
                 }
             };

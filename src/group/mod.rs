@@ -29,6 +29,7 @@ mod replay;
 mod request;
 mod settings;
 mod timer;
+mod topic_changes;
 mod weight;
 
 pub use consumer::validate::validate as validate_heartbeat;

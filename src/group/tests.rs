@@ -9,6 +9,6 @@ mod migration;
 mod mixing;
 mod offsets;
 mod simulation;
-mod stage;
+pub(in crate::group) mod stage;
 
 use stage::play;

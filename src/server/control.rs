@@ -34,8 +34,11 @@ pub enum Control {
 pub struct Published {
     pub image: Arc<Image>,
     pub config: Arc<BrokerConfig>,
+    /// Topics that are new in this image, or whose partitions are not those of the one before.
+    pub changed_topics: Arc<[Str]>,
     /// Topics that this image has no more and the one before had.
     pub deleted_topics: Arc<[Str]>,
+    pub brokers_changed: bool,
 }
 
 /// Only [`Control::Open`] can fail.

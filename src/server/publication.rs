@@ -118,7 +118,14 @@ impl Publication {
 
     async fn spread(&self, delta: &Delta, image: Arc<Image>) {
         let deleted_topics = delta.topics().deleted.values().map(|topic| topic.name.clone()).collect();
-        let published = Published { image, config: self.in_force.borrow().clone(), deleted_topics };
+        let changed = delta.topics().changed.keys().filter_map(|id| image.topics().name_of(*id));
+        let published = Published {
+            changed_topics: changed.cloned().collect(),
+            deleted_topics,
+            brokers_changed: !delta.cluster().changed_brokers.is_empty(),
+            image,
+            config: self.in_force.borrow().clone(),
+        };
         let told = tell_all(&self.port, self.shards.count(), || Control::Publish(published.clone())).await;
         if let Err(error) = told {
             error!("an image did not reach every shard: {error}");

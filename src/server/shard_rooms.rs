@@ -49,7 +49,13 @@ impl ShardRooms {
         controller: Controller,
         groups: Groups,
     ) -> Rc<Self> {
-        let published = Published { image: Arc::default(), config: config.clone(), deleted_topics: Arc::new([]) };
+        let published = Published {
+            image: Arc::default(),
+            config: config.clone(),
+            changed_topics: Arc::new([]),
+            deleted_topics: Arc::new([]),
+            brokers_changed: false,
+        };
         Rc::new(Self {
             id,
             count,
@@ -168,8 +174,9 @@ impl ShardRooms {
         }
     }
 
-    fn publish_to_groups(&self, Published { image, config, deleted_topics }: Published) {
-        self.groups.publish(&Scene { image, config, deleted_topics });
+    fn publish_to_groups(&self, published: Published) {
+        let Published { image, config, changed_topics, deleted_topics, brokers_changed } = published;
+        self.groups.publish(&Scene { image, config, changed_topics, deleted_topics, brokers_changed });
     }
 }
 

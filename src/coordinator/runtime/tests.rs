@@ -107,7 +107,13 @@ fn moment(nanos: u64) -> Moment {
 
 fn runtime() -> Runtime<Sum> {
     let config = Arc::new(BrokerConfig::for_tests(""));
-    let scene = Scene { image: Arc::default(), config, deleted_topics: Arc::new([]) };
+    let scene = Scene {
+        image: Arc::default(),
+        config,
+        changed_topics: Arc::new([]),
+        deleted_topics: Arc::new([]),
+        brokers_changed: false,
+    };
     Runtime::new(Sum::new(&scene), 0, 1000, moment(0))
 }
 

@@ -10,8 +10,8 @@ fn problem(topics: &[i32], members: &[(&str, &[u128])]) -> Problem {
         .zip(1..)
         .map(|(partitions, id)| (topic(id), Topic { partitions: *partitions, ..Default::default() }));
     let members = members.iter().map(|(id, subscribed)| {
-        let topics = subscribed.iter().map(|number| topic(*number)).collect();
-        (Str::from(*id), Candidate { topics, ..Default::default() })
+        let topics: BTreeSet<_> = subscribed.iter().map(|number| topic(*number)).collect();
+        (Str::from(*id), Candidate { topics: topics.into(), ..Default::default() })
     });
     Problem { members: members.collect(), topics: topics.collect() }
 }
@@ -92,26 +92,74 @@ fn uniform_prefers_the_rack_of_a_replica() {
     assert_eq!(Assignor::Uniform.assign(&asked)["b"][&topic(1)], BTreeSet::from([0]));
 }
 
-#[test]
-fn every_assignment_is_legal_whatever_is_asked() {
+fn dice() -> impl FnMut(u64) -> u64 {
     let mut random = 7_u64;
-    let mut below = |max: u64| {
+    move |max| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % max
-    };
+    }
+}
+
+#[test]
+fn every_assignment_is_legal_whatever_is_asked() {
+    let mut below = dice();
     for _ in 0..500 {
         let topics: Vec<i32> = (0..below(4)).map(|_| below(9) as i32).collect();
         let mut asked = problem(&topics, &[]);
         for member in 0..below(6) {
-            let wanted = (0..below(4)).map(|_| topic(1 + u128::from(below(4)))).collect();
+            let wanted: BTreeSet<_> = (0..below(4)).map(|_| topic(1 + u128::from(below(4)))).collect();
             let target = BTreeMap::from([(topic(1), (0..below(9) as i32).collect())]);
             asked
                 .members
-                .insert(format!("m{member}").into(), Candidate { topics: wanted, target, ..Default::default() });
+                .insert(format!("m{member}").into(), Candidate { topics: wanted.into(), target, ..Default::default() });
         }
         for assignor in [Assignor::Uniform, Assignor::Range] {
             let solved = assignor.assign(&asked);
             assert!(asked.is_solved_by(&solved), "{assignor:?} {asked:?} {solved:?}");
         }
+    }
+}
+
+/// Members and topics of any kind, and what the members have so far.
+fn random_problem(below: &mut impl FnMut(u64) -> u64) -> Problem {
+    let topics: Vec<i32> = (0..1 + below(12)).map(|_| below(30) as i32).collect();
+    let mut asked = problem(&topics, &[]);
+    for member in 0..1 + below(20) {
+        let wanted: BTreeSet<_> = (0..1 + below(5)).map(|_| topic(1 + u128::from(below(12)))).collect();
+        let target = (0..below(3)).map(|_| (topic(1 + u128::from(below(12))), (0..below(30) as i32).collect()));
+        let target = target.collect();
+        asked
+            .members
+            .insert(format!("m{member}").into(), Candidate { topics: wanted.into(), target, ..Default::default() });
+    }
+    asked
+}
+
+#[test]
+fn no_move_makes_a_uniform_assignment_more_even() {
+    let mut below = dice();
+    for _ in 0..500 {
+        let asked = random_problem(&mut below);
+        let solved = Assignor::Uniform.assign(&asked);
+        let load = |id: &Str| solved[id].values().map(BTreeSet::len).sum::<usize>();
+        for (id, topics) in &solved {
+            let takers = topics.keys().flat_map(|topic| asked.subscribers(*topic));
+            let least = takers.map(|(taker, _)| load(taker)).min().unwrap_or(usize::MAX);
+            assert!(
+                load(id) <= least.saturating_add(1),
+                "{id} has {}, another {least}: {asked:?} {solved:?}",
+                load(id)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_uniform_assignment_that_nothing_has_happened_to_stays() {
+    let mut below = dice();
+    for _ in 0..500 {
+        let asked = random_problem(&mut below);
+        let solved = Assignor::Uniform.assign(&asked);
+        assert_eq!(Assignor::Uniform.assign(&next(asked, &solved)), solved);
     }
 }

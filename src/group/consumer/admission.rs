@@ -17,11 +17,18 @@ pub(super) struct Admitted {
     pub records: Vec<Draft<GroupRecord>>,
     /// What the group held of it so far, in bytes.
     held: usize,
+    updated: Option<Updated>,
+}
+
+/// A member with what it says now, and the record of that.
+pub(super) struct Updated {
+    pub member: Member,
+    pub record: Draft<GroupRecord>,
 }
 
 impl Admitted {
     pub fn new(id: Str) -> Self {
-        Self { member: Member::new(id), replaced: None, records: Vec::new(), held: 0 }
+        Self { member: Member::new(id), replaced: None, records: Vec::new(), held: 0, updated: None }
     }
 
     /// `updated`: the member with what it says now.
@@ -29,16 +36,22 @@ impl Admitted {
         &mut self,
         turn: &Turn<'_, GroupMachine>,
         group: &ConsumerGroup,
-        updated: &Member,
+        updated: Member,
     ) -> Result<(), Refusal> {
         if turn.moment.is_full && updated.bytes() > self.held {
             return Err(Refusal::no_room());
         }
-        if !turn.fits(&mut self.records) || !turn.fits([&mut group.member_record(updated).into()]) {
+        let mut record = Draft::from(group.member_record(&updated));
+        if !turn.fits(&mut self.records) || !turn.fits([&mut record]) {
             let message = "What the group would remember of the member does not fit into a record.";
             return Err(Refusal::new(ErrorCode::UnknownServerError, message));
         }
+        self.updated = Some(Updated { member: updated, record });
         Ok(())
+    }
+
+    pub fn updated(&mut self) -> Updated {
+        self.updated.take().expect("only who was checked comes in")
     }
 }
 
@@ -48,7 +61,7 @@ impl ConsumerGroup {
             Sender::Known(id) => {
                 let member = self.members[&id].clone();
                 let held = member.bytes();
-                Admitted { member, replaced: None, records: Vec::new(), held }
+                Admitted { member, replaced: None, records: Vec::new(), held, updated: None }
             }
             Sender::New(id) => Admitted::new(id),
             Sender::Replaces { before, id } => {
@@ -60,7 +73,7 @@ impl ConsumerGroup {
                 records.push(self.current_record(&member));
                 let records = records.into_iter().map(Draft::from).collect();
                 let held = old.bytes() + id.len();
-                Admitted { member, replaced: Some(before), records, held }
+                Admitted { member, replaced: Some(before), records, held, updated: None }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! ConsumerGroupHeartbeat: a member joins, says what it wants and has, and hears what it is to have.
 
-use super::admission::Admitted;
+use super::admission::{Admitted, Updated};
 use super::member::Held;
 use super::reconcile::Goal;
 use super::regex::compile;
@@ -19,7 +19,7 @@ use odradek_protocol::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, consumer_group_heartbeat_request as request,
 };
 use odradek_protocol::primitives::Str;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What lets records be larger.
@@ -51,6 +51,7 @@ impl GroupMachine {
         client: &Client,
         request: &ConsumerGroupHeartbeatRequest,
     ) -> Result<ConsumerGroupHeartbeatResponse, Refusal> {
+        self.look_past(turn, &request.group_id);
         if let Some(response) = self.idle_beat(turn, client, request) {
             return Ok(response);
         }
@@ -62,13 +63,15 @@ impl GroupMachine {
             Some(group) => {
                 group.check_room(&id, self.config().groups.group_consumer_max_size)?;
                 let mut admitted = group.admitted(group.sender(request, &id, owned.as_ref())?);
-                admitted.check(turn, group, &admitted.member.updated(client, request))?;
+                let updated = admitted.member.updated(client, request);
+                admitted.check(turn, group, updated)?;
                 admitted
             }
             None => {
                 let mut admitted = Admitted::new(id);
                 let founded = ConsumerGroup::new(request.group_id.clone(), &Total::default());
-                admitted.check(turn, &founded, &admitted.member.updated(client, request))?;
+                let updated = admitted.member.updated(client, request);
+                admitted.check(turn, &founded, updated)?;
                 admitted
             }
         };
@@ -78,8 +81,8 @@ impl GroupMachine {
         }
         let group_id = request.group_id.detached();
         self.begin_consumer_group(turn, &group_id, upgraded);
-        let before = self.admit(turn, &group_id, admitted);
-        let subscribed = self.update_member(turn, &group_id, &before.updated(client, request));
+        let (before, updated) = self.admit(turn, &group_id, admitted);
+        let subscribed = self.update_member(turn, &group_id, updated);
         self.advance_epoch(turn, &group_id, subscribed);
         self.advance_target(turn, &group_id);
         let after = self.advance_member(turn, &group_id, &before.id, (subscribed, owned.as_ref()));
@@ -159,30 +162,36 @@ impl GroupMachine {
         self.consumer_or_new(id);
     }
 
-    /// The member as it was; one that comes back takes over what it had.
-    pub(super) fn admit(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, admitted: Admitted) -> Member {
+    /// The member as it was, and as it is to be; one that comes back takes over what it had.
+    pub(super) fn admit(
+        &mut self,
+        turn: &mut Turn<'_, Self>,
+        group_id: &Str,
+        mut admitted: Admitted,
+    ) -> (Member, Updated) {
+        let updated = admitted.updated();
         let Admitted { member, replaced, records, .. } = admitted;
         replaced.iter().for_each(|before| super::cancel_timers(turn, group_id, before));
         turn.may_tear();
         records.into_iter().for_each(|record| self.apply(turn, record));
         turn.may_tear();
-        member
+        (member, updated)
     }
 
     /// Whether its subscription changed.
-    pub(super) fn update_member(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, member: &Member) -> bool {
+    pub(super) fn update_member(&mut self, turn: &mut Turn<'_, Self>, group_id: &Str, updated: Updated) -> bool {
+        let Updated { member, record } = updated;
         let group = self.consumer(group_id).expect("it is there");
         // Its record came into the log, and the epoch after it did not.
         let was_torn = !group.target.contains_key(&member.id) && group.epoch == group.assignment_epoch;
         let known = group.members.get(&member.id);
-        if known == Some(member) {
+        if known == Some(&member) {
             return was_torn;
         }
         let is_changed = known.map_or_else(
             || !member.topics.is_empty() || member.expression().is_some(),
             |known| known.topics != member.topics || known.expression() != member.expression(),
         );
-        let record = group.member_record(member);
         self.apply(turn, record);
         turn.may_tear();
         is_changed || was_torn
@@ -198,17 +207,45 @@ impl GroupMachine {
             return;
         }
         is_changed |= group.seen_metadata.is_none() && group.was_torn(&image);
-        for (expression, resolved) in group.look_up(&turn.moment, &image, is_stale) {
-            is_changed |= self.resolve(turn, group_id, &expression, resolved.as_ref());
+        let changes = if is_stale { self.changed_topics(group) } else { Some(BTreeSet::new()) };
+        let is_touched = changes.as_ref().is_none_or(|changes| group.is_subscribed_to_any(changes));
+        let mut all_fit = true;
+        for (expression, resolved) in group.look_up(&turn.moment, &image, changes.as_ref()) {
+            let is_recorded = self.resolve(turn, group_id, &expression, resolved.as_ref());
+            all_fit &= is_recorded || resolved.is_none();
+            is_changed |= is_recorded;
         }
         let group = self.consumer(group_id).expect("it is there");
-        let hash = group.hash_metadata(&image);
+        let hash = if is_changed || is_touched { group.hash_metadata(&image) } else { group.metadata_hash };
         if is_changed || hash != group.metadata_hash {
             let record = group.epoch_record(group.epoch + 1, hash);
             self.apply(turn, record);
             turn.may_tear();
         }
-        self.consumer_mut(group_id).expect("it is there").seen_metadata = Some(metadata);
+        let group = self.consumer_mut(group_id).expect("it is there");
+        group.seen_metadata = Some(metadata);
+        if is_stale || !all_fit {
+            // What did not fit is looked at anew, all of it.
+            group.matched_metadata = all_fit.then_some(metadata);
+        }
+    }
+
+    /// Metadata in which nothing has changed that the group subscribes to is seen.
+    fn look_past(&mut self, turn: &Turn<'_, Self>, group_id: &str) {
+        let metadata = self.metadata_version();
+        let Some(group) = self.consumer(group_id).filter(|group| group.seen_metadata != Some(metadata)) else { return };
+        let Some(changes) = self.changed_topics(group) else { return };
+        let is_touched = group.is_subscribed_to_any(&changes)
+            || !group.look_up(&turn.moment, &self.scene().image, Some(&changes)).is_empty();
+        if let Some(group) = self.consumer_mut(group_id).filter(|_| !is_touched) {
+            group.seen_metadata = Some(metadata);
+            group.matched_metadata = Some(metadata);
+        }
+    }
+
+    /// Topics that have come, changed or gone since the group looked at them; none when all have to be looked at.
+    fn changed_topics(&self, group: &ConsumerGroup) -> Option<BTreeSet<&Str>> {
+        self.topic_changes.after(group.matched_metadata?).map(Iterator::collect)
     }
 
     /// Whether members subscribe to other topics by that.
@@ -273,11 +310,12 @@ impl GroupMachine {
         if !subscribed && member.is_reconciled_to(group.assignment_epoch) {
             return member;
         }
-        let topics = group.topic_ids_of(&member, &self.scene().image);
+        let image = &self.scene().image;
+        let is_subscribed = |topic: Uuid| group.subscribes(&member, topic, image);
         let mut target = group.target_or_nothing(id);
-        target.retain(|topic, _| topics.contains(topic));
+        target.retain(|topic, _| is_subscribed(*topic));
         let is_free = |topic: Uuid, index: i32| !group.owners.contains_key(&(topic, index));
-        let subscribed = subscribed.then_some(&topics);
+        let subscribed: Option<&dyn Fn(Uuid) -> bool> = if subscribed { Some(&is_subscribed) } else { None };
         let goal = Goal { epoch: group.assignment_epoch, partitions: &target, subscribed, owned, is_free: &is_free };
         let next = goal.step(&member);
         if next == member {

@@ -31,7 +31,7 @@ impl ConsumerGroup {
         let mut subscribers = BTreeMap::new();
         self.members
             .values()
-            .flat_map(|member| &*member.topics)
+            .flat_map(|member| member.topics.iter())
             .for_each(|name| *subscribers.entry(name).or_default() += 1);
         assert!(
             subscribers.into_iter().eq(self.subscribers.iter().map(|(name, count)| (name, *count))),
@@ -45,6 +45,20 @@ impl ConsumerGroup {
         self.check_monotonic_epochs(before);
         if self.assignment_epoch != before.target {
             self.check_legal_target_assignment(image);
+        }
+    }
+
+    /// What was seen of metadata bit by bit is what all of it gives.
+    pub fn check_seen(&self, image: &Image, metadata: u64) {
+        if self.matched_metadata != Some(metadata) {
+            return;
+        }
+        assert_eq!(self.metadata_hash, self.hash_metadata(image), "the hash is that of the topics");
+        let used: BTreeSet<&Str> = self.members.values().filter_map(Member::expression).collect();
+        for (expression, resolved) in &self.regexes {
+            if used.contains(expression) {
+                assert_eq!(resolved.topics, super::regex::matched_by(expression, image), "{expression} matches these");
+            }
         }
     }
 

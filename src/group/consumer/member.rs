@@ -2,11 +2,12 @@
 
 use super::LEAVING;
 use super::classic::ClassicMember;
+use super::topic_names::TopicNames;
 use crate::group::request::Client;
 use crate::group::weight::{ENTRY_BYTES, MEMBER_BYTES, PARTITION_BYTES};
 use odradek_protocol::messages::ConsumerGroupHeartbeatRequest;
 use odradek_protocol::primitives::Str;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -40,8 +41,8 @@ pub struct Member {
     pub client: Client,
     pub rebalance_timeout_ms: i32,
     pub assignor: Option<Str>,
-    /// Shared by the states of a member that follow each other: there may be very many.
-    pub topics: Rc<BTreeSet<Str>>,
+    /// Shared by the states of a member that follow each other, and by members: there may be very many.
+    pub topics: Rc<TopicNames>,
     /// Empty when it was taken back.
     pub regex: Option<Str>,
     pub epoch: i32,
@@ -73,7 +74,8 @@ impl Member {
         }
     }
 
-    /// With what a heartbeat says; what it leaves out stays.
+    /// With what a heartbeat says; what it leaves out stays. Names of topics are those of the request: a record makes them
+    /// its own.
     pub fn updated(&self, client: &Client, request: &ConsumerGroupHeartbeatRequest) -> Self {
         let mut member = Self { classic: None, ..self.clone() };
         let keep = |told: &Option<Str>, known: &mut Option<Str>| {
@@ -98,9 +100,9 @@ impl Member {
     }
 
     /// It subscribes to these, and to no others.
-    pub(super) fn name_topics(&mut self, names: &[Str]) {
-        if !names.iter().eq(self.topics.iter()) {
-            self.topics = Rc::new(names.iter().map(Str::detached).collect());
+    fn name_topics(&mut self, names: &[Str]) {
+        if !self.topics.are(names) {
+            self.topics = Rc::new(names.iter().cloned().collect());
         }
     }
 
@@ -108,12 +110,10 @@ impl Member {
     pub fn bytes(&self) -> usize {
         let options = [&self.instance, &self.rack, &self.assignor, &self.regex];
         let texts = options.into_iter().flatten().chain([&self.id, &self.client.id, &self.client.host]);
-        // Each is counted in the group too.
-        let topics: usize = self.topics.iter().map(|name| 2 * ENTRY_BYTES + name.len()).sum();
         let held = self.assigned.iter().chain(&self.revoking);
         let held: usize = held.map(|(_, partitions)| ENTRY_BYTES + partitions.len() * PARTITION_BYTES).sum();
         let classic = self.classic.as_ref().map_or(0, ClassicMember::bytes);
-        MEMBER_BYTES + texts.map(|text| text.len()).sum::<usize>() + topics + held + classic
+        MEMBER_BYTES + texts.map(|text| text.len()).sum::<usize>() + self.topics.bytes() + held + classic
     }
 
     /// The regular expression it subscribes by, if it does.

@@ -9,8 +9,8 @@ use uuid::Uuid;
 pub(super) struct Goal<'a> {
     pub epoch: i32,
     pub partitions: &'a Partitions,
-    /// When its subscription changed: the topics it still subscribes to.
-    pub subscribed: Option<&'a BTreeSet<Uuid>>,
+    /// When its subscription changed: whether it still subscribes to a topic.
+    pub subscribed: Option<&'a dyn Fn(Uuid) -> bool>,
     /// What the member says it has, if it says so.
     pub owned: Option<&'a Partitions>,
     /// Nobody has the partition, nor has it to give back.
@@ -32,7 +32,7 @@ impl Goal<'_> {
     /// Partitions of topics it has left go at once; the epoch stays.
     fn subscribed_only(&self, member: &Member) -> Member {
         let Some(subscribed) = self.subscribed else { return member.clone() };
-        let (assigned, left) = split(&member.assigned, |topic, _| subscribed.contains(topic));
+        let (assigned, left) = split(&member.assigned, |topic, _| subscribed(*topic));
         if left.is_empty() {
             return member.clone();
         }

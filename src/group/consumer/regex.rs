@@ -38,19 +38,26 @@ impl ConsumerGroup {
         Ok(())
     }
 
-    /// Expressions that members use and whose topics are not known, or not of this metadata; and those nobody uses.
-    pub(super) fn look_up(&self, moment: &Moment, image: &Image, is_stale: bool) -> Vec<(Str, Option<Resolved>)> {
+    /// Expressions that members use and that match other topics than is known; and those nobody uses. Known ones are
+    /// matched with `changes`, or with all topics without them.
+    pub(super) fn look_up(
+        &self,
+        moment: &Moment,
+        image: &Image,
+        changes: Option<&BTreeSet<&Str>>,
+    ) -> Vec<(Str, Option<Resolved>)> {
         let used: BTreeSet<&Str> = self.members.values().filter_map(|member| member.expression()).collect();
         let mut found = Vec::new();
         for expression in &used {
             let known = self.regexes.get(*expression);
-            if known.is_some() && !is_stale {
-                continue;
-            }
-            let resolved = resolve(expression, moment, image);
-            if known.map(|known| &known.topics) != Some(&resolved.topics) {
-                found.push(((*expression).clone(), Some(resolved)));
-            }
+            let topics = match known.zip(changes) {
+                Some((known, changes)) => known.changed(expression, changes, image),
+                None => {
+                    Some(matched_by(expression, image)).filter(|now| known.is_none_or(|known| known.topics != *now))
+                }
+            };
+            let resolved = |topics| Resolved { topics, version: image.offset().0, timestamp: moment.wall.0 };
+            found.extend(topics.map(|topics| ((*expression).clone(), Some(resolved(topics)))));
         }
         let unused = self.regexes.keys().filter(|expression| !used.contains(expression));
         found.extend(unused.map(|expression| (expression.clone(), None)));
@@ -58,19 +65,35 @@ impl ConsumerGroup {
     }
 }
 
-fn resolve(expression: &str, moment: &Moment, image: &Image) -> Resolved {
-    let is_matched = |name: &str, regex: &Regex| regex.is_match(name) && !name.starts_with("__");
-    let topics = match compile(expression) {
-        Ok(regex) => image
-            .topics()
-            .iter()
-            .filter(|topic| is_matched(&topic.name, &regex))
-            .map(|topic| topic.name.clone())
-            .collect(),
-        // One that another broker let through matches nothing here.
-        Err(_) => BTreeSet::new(),
-    };
-    Resolved { topics, version: image.offset().0, timestamp: moment.wall.0 }
+impl Resolved {
+    /// What is matched now that these have come or gone; none when that is what was matched before.
+    fn changed(&self, expression: &str, changes: &BTreeSet<&Str>, image: &Image) -> Option<BTreeSet<Str>> {
+        let is_there = |name: &Str| image.topics().by_name(name).is_some();
+        let (known, others): (Vec<&Str>, Vec<&Str>) = changes.iter().partition(|name| self.topics.contains(**name));
+        let gone: Vec<&Str> = known.into_iter().filter(|name| !is_there(name)).collect();
+        let others: Vec<&Str> = others.into_iter().filter(|name| is_there(name)).collect();
+        let come = if others.is_empty() { BTreeSet::new() } else { matching(expression, others.into_iter()) };
+        if gone.is_empty() && come.is_empty() {
+            return None;
+        }
+        let mut topics = self.topics.clone();
+        gone.into_iter().for_each(|name| {
+            topics.remove(name);
+        });
+        topics.extend(come);
+        Some(topics)
+    }
+}
+
+/// Of all topics.
+pub(super) fn matched_by(expression: &str, image: &Image) -> BTreeSet<Str> {
+    matching(expression, image.topics().iter().map(|topic| &topic.name))
+}
+
+/// One that another broker let through matches nothing here, if it is none.
+fn matching<'a>(expression: &str, names: impl Iterator<Item = &'a Str>) -> BTreeSet<Str> {
+    let Ok(regex) = compile(expression) else { return BTreeSet::new() };
+    names.filter(|name| !name.starts_with("__") && regex.is_match(name)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -90,5 +113,16 @@ mod tests {
             let refused = compile(expression).unwrap_err();
             assert_eq!(refused.error, ErrorCode::InvalidRegularExpression, "{expression}");
         }
+    }
+
+    #[test]
+    fn names_that_neither_came_nor_went_are_not_looked_at_again() {
+        let image = crate::group::tests::stage::image(1, &[("t", 1), ("u", 1)]);
+        let names = |names: &[&str]| names.iter().map(|name| Str::from(*name)).collect::<BTreeSet<_>>();
+        let known = Resolved { topics: names(&["other", "gone"]), version: 0, timestamp: 0 };
+        let changed = |changes: &[&str]| known.changed("u|other|new", &names(changes).iter().collect(), &image);
+        assert_eq!(changed(&[]), None);
+        assert_eq!(changed(&["t", "new"]), None);
+        assert_eq!(changed(&["u", "gone"]), Some(names(&["other", "u"])));
     }
 }

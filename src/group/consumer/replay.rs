@@ -2,6 +2,7 @@
 
 use super::classic::ClassicMember;
 use super::member::{Held, Member, MemberState};
+use super::topic_names::TopicNames;
 use super::{ConsumerGroup, LEAVING, Resolved};
 use crate::group::request::Client;
 use odradek_protocol::primitives::Str;
@@ -11,7 +12,10 @@ use odradek_protocol::records::group::{
     ConsumerGroupRegularExpressionValue, ConsumerGroupTargetAssignmentMemberValue,
     ConsumerGroupTargetAssignmentMetadataValue,
 };
-use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// Members that are looked at for one that names the same topics.
+const LOOKED_AT_MAX: usize = 1000;
 
 impl ConsumerGroup {
     pub fn replay_epoch(&mut self, value: &ConsumerGroupMetadataValue) {
@@ -55,6 +59,7 @@ impl ConsumerGroup {
 
     fn take_member(&mut self, id: &Str, value: Option<&ConsumerGroupMemberMetadataValue>) {
         let Some(value) = value else { return self.remove_member(id) };
+        let named = self.shared_names(id, &value.subscribed_topic_names);
         let member = self.members.entry(id.detached()).or_insert_with(|| Member::new(id.detached()));
         if let Some(before) = member.instance.take()
             && self.static_members.get(&before) == Some(&member.id)
@@ -66,21 +71,26 @@ impl ConsumerGroup {
         member.client = Client { id: value.client_id.detached(), host: value.client_host.detached() };
         member.rebalance_timeout_ms = value.rebalance_timeout_ms;
         member.assignor = value.server_assignor.as_ref().map(Str::detached);
-        let before = member.topics.clone();
-        member.name_topics(&value.subscribed_topic_names);
+        let before = std::mem::replace(&mut member.topics, named.clone());
         member.regex = value.subscribed_topic_regex.as_ref().map(Str::detached);
         member.classic = value.classic_member_metadata.as_ref().and_then(ClassicMember::from_record);
         if let Some(instance) = &member.instance {
             self.static_members.insert(instance.clone(), member.id.clone());
         }
-        let named = member.topics.clone();
         self.count_subscribers(&before, &named);
+    }
+
+    /// Those that the member has, or another one, if they are these.
+    pub(super) fn shared_names(&self, id: &Str, names: &[Str]) -> Rc<TopicNames> {
+        let others = self.members.values().take(LOOKED_AT_MAX);
+        let known = self.members.get(id).into_iter().chain(others).map(|member| &member.topics);
+        TopicNames::shared(names, known)
     }
 
     fn remove_member(&mut self, id: &Str) {
         self.disown(id);
         let Some(member) = self.members.remove(id) else { return };
-        self.count_subscribers(&member.topics, &BTreeSet::new());
+        self.count_subscribers(&member.topics, &TopicNames::default());
         if let Some(instance) = member.instance.filter(|instance| self.static_members.get(instance) == Some(id)) {
             self.static_members.remove(&instance);
         }

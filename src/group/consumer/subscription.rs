@@ -5,18 +5,33 @@ use crate::group::assignor::Topic;
 use crate::metadata::Image;
 use crate::metadata::topics::TopicImage;
 use odradek_protocol::primitives::Str;
-use odradek_shards::types::NodeId;
-use std::collections::{BTreeMap, BTreeSet};
+use odradek_shards::types::{NodeId, TopicId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use uuid::Uuid;
 
 impl ConsumerGroup {
-    /// Topics that exist of those that one member subscribes to.
-    pub(super) fn topic_ids_of(&self, member: &Member, image: &Image) -> BTreeSet<Uuid> {
-        let named = existing(&*member.topics, |name| member.topics.contains(name), image);
+    /// Whether one member subscribes to a topic, and the topic exists.
+    pub(super) fn subscribes(&self, member: &Member, topic: Uuid, image: &Image) -> bool {
         let matched = member.expression().and_then(|expression| self.regexes.get(expression));
-        let matched = matched.into_iter().flat_map(|resolved| &resolved.topics);
-        let matched = matched.filter_map(|name| image.topics().by_name(name));
-        named.into_iter().chain(matched).map(|topic| topic.id.0).collect()
+        let is_matched = |name: &Str| matched.is_some_and(|resolved| resolved.topics.contains(name));
+        let is_wanted = |name: &Str| member.topics.contains(name) || is_matched(name);
+        image.topics().name_of(TopicId(topic)).is_some_and(is_wanted)
+    }
+
+    /// Topics of `ids` that each member subscribes to; those who name the same share them.
+    pub(super) fn topics_of_members(&self, ids: &HashMap<&str, Uuid>) -> Vec<Rc<BTreeSet<Uuid>>> {
+        let mut known = HashMap::new();
+        let of_member = |member: &Member| {
+            let names = (!member.topics.is_empty()).then_some(Rc::as_ptr(&member.topics));
+            let find = || {
+                let matched = member.expression().and_then(|expression| self.regexes.get(expression));
+                let names = member.topics.iter().chain(matched.into_iter().flat_map(|resolved| &resolved.topics));
+                Rc::new(names.filter_map(|name| ids.get(name.as_str())).copied().collect::<BTreeSet<Uuid>>())
+            };
+            known.entry((names, member.expression().cloned())).or_insert_with(find).clone()
+        };
+        self.members.values().map(of_member).collect()
     }
 
     /// Topics that exist of those that anybody subscribes to, by name: members may name any number that do not.
@@ -29,6 +44,12 @@ impl ConsumerGroup {
 
     pub fn is_subscribed_to(&self, topic: &str) -> bool {
         self.subscribers.contains_key(topic) || self.matched().any(|resolved| resolved.topics.contains(topic))
+    }
+
+    pub(super) fn is_subscribed_to_any(&self, topics: &BTreeSet<&Str>) -> bool {
+        let matched: Vec<_> = self.matched().collect();
+        let is_matched = |name: &Str| matched.iter().any(|resolved| resolved.topics.contains(name));
+        topics.iter().any(|name| self.subscribers.contains_key(*name) || is_matched(name))
     }
 
     /// What the expressions of members have matched.

@@ -8,6 +8,8 @@ use crate::metadata::topics::TopicImage;
 use odradek_protocol::primitives::Str;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use uuid::Uuid;
 
 impl ConsumerGroup {
     pub(super) fn is_target_due(&self, now_ms: i64, interval_ms: i32) -> bool {
@@ -41,16 +43,18 @@ impl ConsumerGroup {
     }
 
     fn problem(&self, image: &Image) -> Problem {
-        let known = self.subscribed(image).into_values();
-        let topics = known.map(|topic| (topic.id.0, super::subscription::describe(image, topic))).collect();
-        let candidate = |member: &Member| Candidate {
+        let known = self.subscribed(image);
+        let ids = known.iter().map(|(name, topic)| (*name, topic.id.0)).collect();
+        let candidate = |(member, topics): (&Member, Rc<BTreeSet<Uuid>>)| Candidate {
             instance: member.instance.clone(),
             rack: member.rack.clone(),
-            topics: self.topic_ids_of(member, image),
-            target: self.target.get(&member.id).cloned().unwrap_or_default(),
+            topics,
+            target: self.target_or_nothing(&member.id),
         };
-        let members = self.members.values().map(|member| (member.id.clone(), candidate(member))).collect();
-        Problem { members, topics }
+        let candidates = self.members.values().zip(self.topics_of_members(&ids)).map(candidate);
+        let members = self.members.keys().cloned().zip(candidates).collect();
+        let topics = known.into_values().map(|topic| (topic.id.0, super::subscription::describe(image, topic)));
+        Problem { members, topics: topics.collect() }
     }
 
     /// The log lost the end of a turn: members went, and the epoch that would have shared out what they had did not come.

@@ -2,6 +2,7 @@
 
 use super::classic::ClassicMember;
 use super::member::{Held, MemberState};
+use super::topic_names::TopicNames;
 use super::{ConsumerGroup, Member};
 use crate::group::assignor::Partitions;
 use crate::group::classic::{self, ClassicGroup};
@@ -9,8 +10,6 @@ use crate::group::embedded;
 use crate::metadata::Image;
 use odradek_protocol::messages::ConsumerProtocolSubscription;
 use odradek_protocol::primitives::Str;
-use std::collections::BTreeSet;
-use std::rc::Rc;
 
 /// Why it cannot be.
 const MALFORMED: &str = "the embedded consumer protocol is malformed";
@@ -57,7 +56,7 @@ impl ConsumerGroup {
             rack: told.rack_id.as_ref().filter(|rack| !rack.is_empty()).map(Str::detached),
             client: member.client.clone(),
             rebalance_timeout_ms: classic::as_millis(member.rebalance_timeout),
-            topics: Rc::new(told.topics.iter().map(Str::detached).collect()),
+            topics: self.shared_names(&member.id, &told.topics),
             regex: Some(Str::EMPTY),
             epoch,
             previous_epoch: epoch,
@@ -70,7 +69,7 @@ impl ConsumerGroup {
             ..Member::new(member.id.clone())
         };
         let id = upgraded.id.clone();
-        self.count_subscribers(&BTreeSet::new(), &upgraded.topics);
+        self.count_subscribers(&TopicNames::default(), &upgraded.topics);
         self.members.insert(id.clone(), upgraded);
         self.weight.change(0, self.bytes_of(&id));
     }

@@ -119,7 +119,13 @@ impl World {
 
     fn publish(&self) {
         let (image, config) = (self.image.clone(), self.config.clone());
-        self.groups.publish(&Scene { image, config, deleted_topics: Arc::new([]) });
+        self.groups.publish(&Scene {
+            image,
+            config,
+            changed_topics: Arc::new([]),
+            deleted_topics: Arc::new([]),
+            brokers_changed: false,
+        });
     }
 
     async fn lags(&self) -> Vec<(String, i64)> {

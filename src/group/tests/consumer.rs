@@ -1,5 +1,6 @@
 use super::play;
 use super::stage::{Stage, play_with};
+use std::rc::Rc;
 
 #[test]
 fn the_first_member_gets_everything_at_once() {
@@ -241,6 +242,44 @@ fn an_expression_follows_the_topics_that_it_matches() {
         Stable epoch=3 target=3 members=a:3
         ",
     );
+}
+
+#[test]
+fn an_expression_follows_topics_that_come_and_go_while_nobody_asks() {
+    play(
+        "
+        > beat a regex=[s-u]
+        a: epoch=2 has t:0+1+2 u:0+1
+        > wait 1000
+        > topics s=1 t=3 u=2
+        > topics t=3 u=2
+        > topics t=3 u=2 s=2 v=1
+        > beat a
+        a: epoch=3 has s:0+1 t:0+1+2 u:0+1
+        > wait 1000
+        > topics s=2 v=1
+        > topics s=2 v=1 t=3
+        > beat a owned=s:0+1,t:0+1+2
+        a: epoch=4 has s:0+1 t:0+1+2
+        ",
+    );
+}
+
+#[test]
+fn members_that_name_the_same_topics_share_their_names() {
+    let mut stage = Stage::new("");
+    stage.act("beat a topics=t,u,x");
+    stage.act("beat b topics=x,u,t");
+    stage.act("beat c topics=t");
+    let topics = |stage: &Stage| -> Vec<_> {
+        let group = stage.runtime.machine().consumer("g").expect("it has members");
+        group.members().map(|member| member.topics.clone()).collect()
+    };
+    let named = topics(&stage);
+    assert!(Rc::ptr_eq(&named[0], &named[1]) && !Rc::ptr_eq(&named[0], &named[2]));
+    stage.act("restart");
+    let named = topics(&stage);
+    assert!(Rc::ptr_eq(&named[0], &named[1]) && !Rc::ptr_eq(&named[0], &named[2]));
 }
 
 #[test]

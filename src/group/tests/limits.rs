@@ -282,3 +282,22 @@ fn a_group_has_so_many_regular_expressions() {
     assert_eq!(stage.act("beat more regex=more"), ["more: INVALID_REGULAR_EXPRESSION"]);
     assert!(stage.act("beat same regex=t0")[0].contains("epoch="));
 }
+
+#[test]
+fn topics_that_did_not_fit_into_a_record_are_matched_again_when_there_are_fewer() {
+    play_on(
+        Stage::with_batches_of(110, ""),
+        "
+        > topics t=0
+        > beat a regex=[a-z]
+        a: epoch=2 has
+        > wait 1000
+        > topics a=0 b=0 c=0 d=0 e=0 f=0 g=0 h=0 i=0 j=0 k=0 l=0 m=0 n=0 o=0 p=0 q=0 r=0 s=0 t=0 u=0 v=0 w=0 x=0 y=0 z=0
+        > beat a
+        a: epoch=2
+        > topics t=0 u=0
+        > beat a
+        a: epoch=3
+        ",
+    );
+}

@@ -62,7 +62,11 @@ impl World {
             }
             // It falls silent and forgets all.
             1 => self.clients[at] = Client::default(),
-            2 => drop(self.stage.act(&format!("topics t={} u={}", 1 + dice.below(6), dice.below(5)))),
+            2 => {
+                let more = ["", " v=1", " t=2 v=3", " x=2"][dice.below(4) as usize];
+                let topics = [format!("t={} u={}", 1 + dice.below(6), dice.below(5)), format!("u=2{more}")];
+                drop(self.stage.act(&format!("topics {}", topics[usize::from(dice.below(4) == 0)])));
+            }
             3 => drop(self.stage.act(&format!("wait {}", 1000 * dice.below(30)))),
             4 => drop(self.stage.act("restart")),
             5 if self.clients[at].is_in => {
@@ -70,10 +74,11 @@ impl World {
                     "topics=t regex=",
                     "topics=u regex=",
                     "topics=t,u,v,w,x regex=",
-                    "topics= regex=t|u",
+                    "topics= regex=t|u|v",
+                    "topics=t regex=[a-z]",
                     "topics=t regex=u",
                 ];
-                let wish = format!(" {}", subscriptions[dice.below(5) as usize]);
+                let wish = format!(" {}", subscriptions[dice.below(6) as usize]);
                 self.beat(at, dice.below(2) == 0, &wish);
             }
             6 if self.clients[at].is_in => self.intrude(at, 1 + dice.below(3) as i32),

@@ -14,7 +14,7 @@ use odradek_protocol::primitives::Str;
 use odradek_protocol::records::metadata::{MetadataRecord, PartitionRecord, TopicRecord};
 use odradek_shards::clock::Instant;
 use odradek_shards::types::{Offset, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -104,7 +104,9 @@ impl Stage {
 
     pub fn with_batches_of(batch_bytes: usize, settings: &str) -> Self {
         let config = Arc::new(BrokerConfig::for_tests(&format!("{CONFIG}\n{settings}")));
-        let scene = Scene { image: image(1, &[("t", 3), ("u", 2)]), config, deleted_topics: Arc::new([]) };
+        let image = image(1, &[("t", 3), ("u", 2)]);
+        let scene =
+            Scene { image, config, changed_topics: Arc::new([]), deleted_topics: Arc::new([]), brokers_changed: false };
         let runtime = Runtime::new(GroupMachine::new(&scene), 0, batch_bytes, moment(0, 1));
         Self {
             settings: settings.into(),
@@ -218,6 +220,7 @@ impl Stage {
 
     /// What the log holds is all that comes back, compacted or not; nothing of what was told is amiss.
     fn restart(&mut self) {
+        self.scene.changed_topics = Arc::new([]);
         self.scene.deleted_topics = Arc::new([]);
         let machine = self.replayed(0);
         for cleaned in [self.log.len() / 2, self.log.len()] {
@@ -283,17 +286,27 @@ impl Stage {
     fn drop_topic(&mut self, topic: &str) {
         let config = Arc::new(BrokerConfig::for_tests(&format!("{CONFIG}\n{}", self.settings)));
         let left: Vec<_> = [("t", 3), ("u", 2)].into_iter().filter(|(name, _)| *name != topic).collect();
-        self.scene =
-            Scene { image: image(self.now_ms as i64 + 2, &left), config, deleted_topics: Arc::new([topic.into()]) };
-        let at = self.moment();
-        self.runtime.publish(at, &self.scene.clone());
+        self.scene.config = config;
+        self.publish(image(self.scene.image.offset().0 + 1, &left), Some(topic));
     }
 
     /// `t=4 u=1`: these are the topics now.
     fn publish_topics(&mut self, rest: &str) {
         let words = Words::of(rest);
         let topics: Vec<_> = words.0.iter().map(|(name, count)| (*name, count.parse().expect("a number"))).collect();
-        self.scene.image = image(self.now_ms as i64 + 2, &topics);
+        self.publish(image(self.scene.image.offset().0 + 1, &topics), None);
+    }
+
+    /// `dropped` went once more, if it was not there.
+    fn publish(&mut self, image: Arc<Image>, dropped: Option<&str>) {
+        let before = self.scene.image.topics();
+        let changed = image.topics().iter().filter(|topic| before.by_name(&topic.name) != Some(*topic));
+        let gone = before.iter().filter(|topic| image.topics().by_name(&topic.name).is_none());
+        let gone = gone.map(|topic| topic.name.clone()).chain(dropped.map(Str::from));
+        let (changed, gone) = (changed.map(|topic| topic.name.clone()).collect(), gone.collect::<BTreeSet<_>>());
+        self.scene.changed_topics = changed;
+        self.scene.deleted_topics = gone.into_iter().collect();
+        self.scene.image = image;
         let at = self.moment();
         self.runtime.publish(at, &self.scene.clone());
     }

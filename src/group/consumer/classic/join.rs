@@ -35,7 +35,7 @@ impl GroupMachine {
             Ok(checked) => checked,
             Err(error) => return refused(Str::EMPTY, error),
         };
-        self.admit_classic(turn, admitted, client, request, &subscription)
+        self.admit_classic(turn, admitted, request, &subscription)
     }
 
     /// Everything that can be refused is, before anything changes.
@@ -60,7 +60,7 @@ impl GroupMachine {
         let first = offered.first().ok_or(ErrorCode::InconsistentGroupProtocol)?;
         let subscription = embedded::subscription(&first.metadata).ok_or(ErrorCode::UnknownServerError)?;
         let joined = admitted.member.joined(client, request, &subscription);
-        admitted.check(turn, group, &joined).map_err(|refusal| refusal.error)?;
+        admitted.check(turn, group, joined).map_err(|refusal| refusal.error)?;
         Ok((admitted, subscription))
     }
 
@@ -68,16 +68,15 @@ impl GroupMachine {
         &mut self,
         turn: &mut Turn<'_, Self>,
         admitted: Admitted,
-        client: &Client,
         request: &JoinGroupRequest,
         subscription: &ConsumerProtocolSubscription,
     ) -> JoinGroupResponse {
         let group_id = request.group_id.detached();
         let group = self.consumer(&group_id).expect("it was checked");
         let (generation, was_last) = (group.epoch, group.would_lose_its_last_consumer(admitted.replaced.as_ref()));
-        let before = self.admit(turn, &group_id, admitted);
-        let joined = before.joined(client, request, subscription);
-        let subscribed = self.update_member(turn, &group_id, &joined);
+        let (_, updated) = self.admit(turn, &group_id, admitted);
+        let joined = updated.member.clone();
+        let subscribed = self.update_member(turn, &group_id, updated);
         self.advance_epoch(turn, &group_id, subscribed);
         turn.cancel(&Timer::member_join(&group_id, &joined.id));
         let downgrades = was_last && self.may_downgrade(turn, &group_id);
@@ -137,7 +136,7 @@ impl Member {
                 .or_else(|| self.rack.clone()),
             client: Client { id: client.id.detached(), host: client.host.detached() },
             rebalance_timeout_ms: own.unwrap_or(request.session_timeout_ms),
-            topics: Rc::new(told.topics.iter().map(Str::detached).collect()),
+            topics: Rc::new(told.topics.iter().cloned().collect()),
             regex: Some(Str::EMPTY),
             classic: Some(ClassicMember {
                 session_timeout_ms: request.session_timeout_ms,
