@@ -273,7 +273,7 @@ pub async fn write(mut half: WriteHalf, connection: &Connection, shard: &Connect
         match batch {
             Batch::Write(outgoing) => {
                 if outgoing.stirs {
-                    connection.drowsiness.borrow_mut().stir();
+                    connection.drowsiness.borrow_mut().stir(runtime::now());
                     half.wake_reader_at_once();
                 }
                 connection.sending.set(true);

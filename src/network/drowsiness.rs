@@ -7,6 +7,8 @@ use std::time::Duration;
 const PATIENT_MIN: u8 = 2;
 /// Who asks again sooner than this does wait for the answers.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
+/// Who has said something else, or was told something new, stays awake for so long: joins and commits come in rows.
+const AWAKE: Duration = Duration::from_secs(4);
 
 /// What the last requests of a connection say about the next one.
 #[derive(Debug, Default)]
@@ -15,13 +17,15 @@ pub struct Drowsiness {
     patient: u8,
     /// When the last request came.
     last: Instant,
+    /// When it last was woken.
+    woken: Instant,
 }
 
 impl Drowsiness {
     /// A request has come, and may wait or not.
     pub fn hear(&mut self, may_wait: bool, now: Instant) {
         if !may_wait {
-            self.patient = 0;
+            self.wake(now);
         } else if self.patient < PATIENT_MIN && now.saturating_since(self.last) >= PAUSE_MIN {
             self.patient += 1;
         }
@@ -29,13 +33,17 @@ impl Drowsiness {
     }
 
     /// The peer is told what will make it say more.
-    pub fn stir(&mut self) {
-        self.patient = 0;
+    pub fn stir(&mut self, now: Instant) {
+        self.wake(now);
+    }
+
+    fn wake(&mut self, now: Instant) {
+        (self.patient, self.woken) = (0, now);
     }
 
     /// The next request may be noticed some milliseconds late.
     pub fn is_drowsy(&self) -> bool {
-        self.patient == PATIENT_MIN
+        self.patient == PATIENT_MIN && self.last.saturating_since(self.woken) >= AWAKE
     }
 }
 
@@ -61,6 +69,7 @@ mod tests {
     #[test]
     fn any_other_request_wakes() {
         assert_eq!(after_each(&[(1000, true), (4000, true), (4001, false), (7000, true)]), [false, true, false, false]);
+        assert_eq!(after_each(&[(1000, false), (2000, true), (4000, true), (5000, true)]), [false, false, false, true]);
     }
 
     #[test]
@@ -71,7 +80,7 @@ mod tests {
 
     #[test]
     fn requests_that_were_looked_at_together_do_not_wake() {
-        assert_eq!(after_each(&[(1000, true), (1015, true), (1030, true), (1030, true)]), [false, true, true, true]);
+        assert_eq!(after_each(&[(9000, true), (9015, true), (9030, true), (9030, true)]), [false, true, true, true]);
     }
 
     #[test]
@@ -80,7 +89,7 @@ mod tests {
         let mut hear = |millis: u64, stirs: bool| {
             drowsiness.hear(true, Instant::from_nanos(millis * 1_000_000));
             if stirs {
-                drowsiness.stir();
+                drowsiness.stir(Instant::from_nanos(millis * 1_000_000));
             }
             drowsiness.is_drowsy()
         };

@@ -53,17 +53,18 @@ impl Member {
     }
 }
 
-fn drowsy(broker: &Broker, group: &str) -> Member {
-    let mut member = Member::join(broker, group);
-    for _ in 0..3 {
+/// Members of these groups, that beat until their connections doze.
+fn drowsy(broker: &Broker, groups: &[&str]) -> Vec<Member> {
+    let mut members: Vec<Member> = groups.iter().map(|group| Member::join(broker, group)).collect();
+    while broker.dozing() != members.len() {
+        members.iter_mut().for_each(Member::beat);
         thread::sleep(PAUSE);
-        member.beat();
     }
-    member
+    members
 }
 
 fn five(broker: &Broker) -> Vec<Member> {
-    ["a", "b", "c", "d", "e"].map(|group| drowsy(broker, group)).into()
+    drowsy(broker, &["a", "b", "c", "d", "e"])
 }
 
 /// The broker falls asleep a moment after its answer.
@@ -77,7 +78,6 @@ fn until_dozing(broker: &Broker, count: usize) {
 fn a_drowsy_connection_is_answered_and_wakes_at_another_request() {
     let broker = broker(&[]);
     let mut members = five(&broker);
-    until_dozing(&broker, 5);
     for _ in 0..3 {
         members.iter_mut().for_each(Member::beat);
     }
@@ -92,7 +92,6 @@ fn a_drowsy_connection_is_answered_and_wakes_at_another_request() {
 fn a_drowsy_connection_that_its_peer_closes_is_let_go() {
     let broker = broker(&[]);
     let members = five(&broker);
-    until_dozing(&broker, 5);
     drop(members);
     until_dozing(&broker, 0);
 }
@@ -100,7 +99,7 @@ fn a_drowsy_connection_that_its_peer_closes_is_let_go() {
 #[test]
 fn a_drowsy_connection_is_closed_when_it_idles() {
     let broker = broker(&["connections.max.idle.ms=2000"]);
-    let mut member = drowsy(&broker, "a");
+    let mut member = drowsy(&broker, &["a"]).remove(0);
     assert!(member.wire.is_closed());
     until_dozing(&broker, 0);
 }
@@ -109,7 +108,6 @@ fn a_drowsy_connection_is_closed_when_it_idles() {
 fn a_broker_with_drowsy_connections_stops() {
     let mut broker = broker(&[]);
     let mut members = five(&broker);
-    until_dozing(&broker, 5);
     broker.stop();
     assert!(members.iter_mut().all(|member| member.wire.is_closed()));
 }
