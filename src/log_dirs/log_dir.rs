@@ -3,7 +3,7 @@
 use super::table::LogDirTable;
 use odradek_shards::log::{PartitionOffset, names};
 use odradek_shards::runtime::lock::Lock;
-use odradek_shards::types::{Offset, PartitionIndex};
+use odradek_shards::types::{Offset, PartitionIndex, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -39,6 +39,8 @@ pub struct LogDir {
     pub partitions: BTreeSet<Key>,
     /// Logs on their way here from another directory, and the names of theirs.
     pub(super) futures: BTreeMap<Key, String>,
+    /// Of which its journals hold something from before this start.
+    pub journaled: BTreeSet<TopicPartition>,
     /// Directories renamed for deletion, to be removed (`*-delete`).
     pub doomed: Vec<String>,
     pub(super) recovery_points: Offsets,
@@ -144,6 +146,14 @@ impl LogDirs {
                 ..home
             },
         }
+    }
+
+    /// Where a partition belongs that no directory has: a crash may have taken its name, and what was acknowledged is in
+    /// the journals of where it was; else as the metadata log tells.
+    pub fn belongs(&self, partition: TopicPartition, assigned: Option<Uuid>) -> Option<Uuid> {
+        let journaled = self.having(|dir| dir.journaled.contains(&partition)).map(|at| self.dirs[at].directory_id);
+        let journaled: Vec<_> = journaled.collect();
+        assigned.filter(|id| journaled.is_empty() || journaled.contains(id)).or(journaled.first().copied())
     }
 
     /// A place for a partition that no directory has: `assigned` if that can be, else the directory of `log.dirs` with

@@ -118,6 +118,7 @@ impl Found {
             is_clean: clean.is_some(),
             broker_epoch: clean.as_deref().and_then(clean_shutdown::parse),
             partitions: BTreeSet::new(),
+            journaled: BTreeSet::new(),
             doomed: Vec::new(),
             recovery_points: offsets(&path, RECOVERY_POINTS)?,
             log_starts: offsets(&path, LOG_STARTS)?,

@@ -291,7 +291,10 @@ async fn open_all(mut log_dirs: LogDirs) -> Result<(LogDirs, Vec<Directory>, Jou
             Err(error) => Err(StartError::Shard(error)),
         };
         match opened {
-            Ok(opened) => found.push(opened),
+            Ok((dir, leftovers)) => {
+                log_dirs.dirs[index].journaled = leftovers.partitions().collect();
+                found.push((dir, leftovers));
+            }
             Err(error) if index == log_dirs.metadata => return Err(error),
             Err(error) => {
                 let path = log_dir.path.display();

@@ -56,7 +56,7 @@ pub async fn look(dir: &Directory, log_dir: &LogDir) -> io::Result<Arc<Leftovers
     }
     let leftovers = Leftovers::find(dir).await?;
     if !leftovers.is_empty() {
-        let partitions = leftovers.partitions();
+        let partitions = leftovers.partitions().len();
         info!("{}: journals hold batches of {partitions} partitions", log_dir.path.display());
     }
     Ok(Arc::new(leftovers))

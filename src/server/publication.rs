@@ -223,9 +223,11 @@ impl Publication {
         let mut log_dirs = self.log_dirs.borrow_mut();
         match log_dirs.locate(&topic.name, index, assigned) {
             Whereabouts::Here(home) => Some(home),
-            // A crash may have come before its place was recorded, so it may lie where nobody can look.
-            Whereabouts::Nowhere if is_first && assigned.is_none() && !log_dirs.offline.is_empty() => None,
-            Whereabouts::Nowhere => log_dirs.place(&topic.name, index, assigned, &self.table),
+            Whereabouts::Nowhere => match log_dirs.belongs(partition, assigned) {
+                // A crash may have come before its place was recorded, so it may lie where nobody can look.
+                None if is_first && !log_dirs.offline.is_empty() => None,
+                wanted => log_dirs.place(&topic.name, index, wanted, &self.table),
+            },
             Whereabouts::Offline => None,
             Whereabouts::Twice(first, second) => {
                 error!(

@@ -124,8 +124,9 @@ impl Leftovers {
         self.files.is_empty()
     }
 
-    pub fn partitions(&self) -> usize {
-        self.entries.len()
+    /// Those that something was stored of.
+    pub fn partitions(&self) -> impl ExactSizeIterator<Item = TopicPartition> {
+        self.entries.keys().copied()
     }
 
     /// The number of this start, past those of all that left something.

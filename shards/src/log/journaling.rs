@@ -93,6 +93,7 @@ impl Log {
 
     /// The file system has been synced from `point` on, or will be before anybody uses the log.
     pub fn finish_sync(&mut self, point: SyncPoint) {
+        self.footing.synced();
         if point.cuts != self.cuts || point.written <= self.flushed {
             return;
         }

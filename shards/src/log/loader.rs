@@ -3,6 +3,7 @@
 use super::checkpoint::read_text;
 use super::config::LogConfig;
 use super::error::{Doing, OpenError, StorageError};
+use super::footing::Footing;
 use super::leader_epoch::LeaderEpochs;
 use super::leftovers::{self, remove};
 use super::limits::READ_AHEAD_BYTES_DEFAULT;
@@ -23,6 +24,7 @@ use super::time_index::TIME_ENTRY;
 use crate::limits::OPEN_FILES_DEFAULT;
 use crate::runtime::{Directory, Entry};
 use crate::types::Offset;
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub(super) async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening, noted: Noted) -> Result<Log, OpenError> {
@@ -40,6 +42,12 @@ pub(super) async fn open(dir: Directory, config: Arc<LogConfig>, how: Opening, n
     let mut log = loader.finish(replay).await?;
     log.found = deleted;
     Ok(log)
+}
+
+/// Whether a log's directory holds anything of a log.
+pub async fn has_segments(dir: &Directory) -> Result<bool, StorageError> {
+    let entries = dir.list().await.doing("listing a log's directory")?;
+    Ok(entries.iter().any(|entry| names::parse_file(&entry.name).is_some()))
 }
 
 /// One segment's files as the directory lists them.
@@ -344,6 +352,7 @@ impl Loader {
             failed: None,
             found: Vec::new(),
             dir: self.dir,
+            footing: Rc::new(Footing::firm()),
             config: self.config,
         };
         log.check();

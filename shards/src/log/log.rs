@@ -4,6 +4,7 @@
 use super::config::LogConfig;
 use super::doomed::Doomed;
 use super::error::{OpenError, StorageError};
+use super::footing::Footing;
 use super::leader_epoch::LeaderEpochs;
 use super::loader;
 use super::notes::{Noted, Notes};
@@ -23,6 +24,7 @@ use std::sync::Arc;
 /// under a borrow, runs without one, and is finished under another ([`Log::begin_write`] and [`Log::finish_write`], ...).
 pub struct Log {
     pub(super) dir: Directory,
+    pub(super) footing: Rc<Footing>,
     pub(super) config: Arc<LogConfig>,
     pub(super) segments: Segments,
     pub(super) tail: Tail,
@@ -248,6 +250,11 @@ impl Log {
     /// What written batches in the tail may take from now on.
     pub fn set_tail_share(&mut self, bytes: usize) {
         self.tail.set_share(bytes);
+    }
+
+    /// Its directory is not durable yet. Before the first job.
+    pub fn set_footing(&mut self, footing: Footing) {
+        self.footing = Rc::new(footing);
     }
 
     /// Its open files count among those of others from now on.

@@ -11,11 +11,19 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// Letters of 16 bytes, unpadded.
 const LETTERS: usize = 22;
 
-/// The topic id written in a log's directory; `None` when there is no file, as before Kafka 2.8.
+/// The topic id written in a log's directory; `None` when there is no file, as before Kafka 2.8, or when the power went
+/// before it was durable.
 pub async fn read_topic_id(dir: &Directory) -> Result<Option<Result<TopicId, Malformed>>, StorageError> {
-    Ok(read_text(dir, PARTITION_METADATA).await?.map(|text| parse(&text)))
+    let text = read_text(dir, PARTITION_METADATA).await?;
+    Ok(text.filter(|text| text.iter().any(|byte| *byte != 0)).map(|text| parse(&text)))
 }
 
+/// Not synced: that is for the [`super::Footing`] of the log to do.
+pub async fn put_topic_id(dir: &Directory, topic: TopicId) -> Result<(), StorageError> {
+    dir.put_whole(PARTITION_METADATA, text(topic).as_bytes()).await.doing("writing partition.metadata")
+}
+
+/// Durable when this returns.
 pub async fn write_topic_id(dir: &Directory, topic: TopicId) -> Result<(), StorageError> {
     dir.write_whole(PARTITION_METADATA, text(topic).as_bytes()).await.doing("writing partition.metadata")
 }

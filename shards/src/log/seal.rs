@@ -3,6 +3,7 @@
 //! and at a clean stop.
 
 use super::error::{Doing, StorageError};
+use super::footing::Footing;
 use super::index_file::{self, IndexBytes};
 use super::log::Log;
 use super::names;
@@ -18,6 +19,8 @@ use std::rc::Rc;
 pub struct Seal {
     purpose: Purpose,
     file: Rc<SegmentFile>,
+    /// None for a segment of a log that is only being opened.
+    footing: Option<Rc<Footing>>,
     disk: OnDisk,
     size: u64,
     /// Of offsets, times and transactions; of the last there is a file only when it has entries.
@@ -113,6 +116,7 @@ impl Log {
     fn seal(&mut self, base: Offset, purpose: Purpose) -> Seal {
         let segment = self.segments.get_mut(base).expect("the caller names a segment");
         let mut seal = Seal::of(segment, purpose);
+        seal.footing = Some(self.footing.clone());
         if purpose == Purpose::Close {
             seal.snapshot = Some((self.end, producer_snapshot::write(&self.producers)));
         }
@@ -217,6 +221,7 @@ impl Seal {
         Self {
             purpose,
             file,
+            footing: None,
             size,
             disk: std::mem::take(&mut open.disk),
             indexes: has_file.then(|| open.index_bytes()),
@@ -242,6 +247,9 @@ impl Seal {
     async fn work(&mut self) -> Result<(), StorageError> {
         let durable = self.purpose != Purpose::Trim;
         let dir = self.file.dir().clone();
+        if let Some(footing) = self.footing.as_ref().filter(|_| durable) {
+            footing.secure(&dir).await?;
+        }
         if self.indexes.is_some() {
             self.cut_log(durable).await?;
         }

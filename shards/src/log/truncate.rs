@@ -2,6 +2,7 @@
 
 use super::config::LogConfig;
 use super::error::{Doing, OpenError, StorageError};
+use super::footing::Footing;
 use super::leader_epoch::LeaderEpochs;
 use super::leftovers::remove;
 use super::log::Log;
@@ -15,6 +16,7 @@ use super::segment_view::{SegmentView, Start};
 use crate::runtime::{Directory, OpenMode};
 use crate::types::{Offset, Timestamp};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// A log being cut. To be run and handed to [`Log::finish_truncation`].
@@ -27,6 +29,7 @@ pub struct Truncation {
     cut: Option<SegmentView>,
     epochs: LeaderEpochs,
     dir: Directory,
+    footing: Rc<Footing>,
     config: Arc<LogConfig>,
     now: Timestamp,
 }
@@ -58,7 +61,7 @@ impl Log {
             .and_then(|base| self.segments.get_mut(base))
             .map(|segment| SegmentView::new(segment.file.clone(), segment.size, Start::Search { stored: Some(0) }));
         let (epochs, dir, config) = (self.epochs.clone(), self.dir.clone(), self.config.clone());
-        Truncation { to, kept, cut, epochs, dir, config, now }
+        Truncation { to, kept, cut, epochs, dir, footing: self.footing.clone(), config, now }
     }
 
     /// Takes back what a truncation brought.
@@ -97,6 +100,7 @@ impl Truncation {
     }
 
     async fn work(self) -> Result<(Segment, Replay), OpenError> {
+        self.footing.secure(&self.dir).await?;
         self.remove_files().await?;
         let len = match &self.cut {
             Some(view) => self.cut_file(view).await?,

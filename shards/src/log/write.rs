@@ -14,6 +14,7 @@
 
 use super::config::Durability;
 use super::error::{Doing, StorageError};
+use super::footing::Footing;
 use super::limits::{BLOCK, JOB_BYTES_MAX, PREALLOCATE_STEP_MAX, PREALLOCATE_STEP_MIN, WRITE_BYTES_MAX};
 use super::log::Log;
 use super::names;
@@ -38,6 +39,9 @@ pub struct Write {
 /// The file a write goes to, and where in it.
 struct Target {
     file: Rc<SegmentFile>,
+    footing: Rc<Footing>,
+    /// A crash that takes the directory's name or its topic id takes nothing that was acknowledged.
+    is_journaled: bool,
     disk: OnDisk,
     /// Bytes of the segment that are on disk.
     position: u64,
@@ -134,6 +138,8 @@ impl Log {
         let target = Target {
             disk: std::mem::take(&mut open.disk),
             file: segment.file.clone(),
+            footing: self.footing.clone(),
+            is_journaled: config.durability == Durability::Synced,
             position: written,
             segment_bytes: u64::from(config.segment_bytes),
             preallocate: config.preallocate,
@@ -235,6 +241,9 @@ impl Write {
 
 impl Target {
     async fn write(&mut self, batches: &[TailBatch]) -> Result<(), StorageError> {
+        if self.sync != Sync::Later || !self.is_journaled {
+            self.footing.secure(self.file.dir()).await?;
+        }
         let is_there = self.disk.allocated.is_some();
         if batches.is_empty() && self.sync == Sync::After && self.disk.writers.is_closed() && is_there {
             return self.sync_closed().await;

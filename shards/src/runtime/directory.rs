@@ -205,6 +205,15 @@ impl Directory {
         }
     }
 
+    /// Writes a small file without syncing it: after a power cut it may be missing, shorter, or hold zeros.
+    pub async fn put_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        check(name)?;
+        match &self.0 {
+            Inner::Direct(dir) => dir.put_whole(name, bytes).await,
+            Inner::Memory(dir) => dir.put_whole(name, bytes).await,
+        }
+    }
+
     /// Replaces a small file: written to `<name>.tmp`, synced, renamed, directory synced. At every moment, and after
     /// a crash at any moment, the name holds the old bytes or the new ones.
     pub async fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

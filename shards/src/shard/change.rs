@@ -6,7 +6,7 @@ use super::responder::Responder;
 use crate::error::{ChangeError, Unavailable};
 use crate::journal::RENOTED_BYTES_MAX;
 use crate::limits::{OPENS_AT_ONCE, RECOVERY_SAID_EVERY, SHORTAGE_PAUSE, SHORTAGE_TRIES, TAIL_SHARE};
-use crate::log::{self, Doomed, Log, OpenError, Opening, StorageError, names, partition_metadata};
+use crate::log::{self, Doomed, Footing, Log, OpenError, Opening, StorageError, names, partition_metadata};
 use crate::message::{LogDirIndex, OpenPartition, PartitionChange, PartitionCheckpoint, Reply};
 use crate::partition::Input;
 use crate::partition::driver::{Home, Replica};
@@ -171,8 +171,9 @@ impl Shard {
             log_dir.sync().await.map_err(refused)?;
         }
         let mut tries = 1..SHORTAGE_TRIES;
+        let mut is_new = false;
         loop {
-            match self.open_at(log_dir, open, home).await {
+            match self.open_at(log_dir, open, home, &mut is_new).await {
                 Err(ChangeError::Shortage(cause)) if tries.next().is_some() => {
                     tracing::warn!("{} is not opened yet: {cause}", home.directory);
                     runtime::sleep(SHORTAGE_PAUSE).await;
@@ -182,8 +183,15 @@ impl Shard {
         }
     }
 
-    async fn open_at(&self, log_dir: &Directory, open: &OpenPartition, home: &Home) -> Result<Log, ChangeError> {
-        let directory = own_directory(log_dir, home).await?;
+    /// Sets `is_new` when the partition's directory had to be made; who tries again says so.
+    async fn open_at(
+        &self,
+        log_dir: &Directory,
+        open: &OpenPartition,
+        home: &Home,
+        is_new: &mut bool,
+    ) -> Result<Log, ChangeError> {
+        let directory = own_directory(log_dir, home, self.is_after_us(open), is_new).await?;
         let how = Opening {
             clean: open.clean,
             recovery_point: open.recovery_point,
@@ -193,6 +201,9 @@ impl Shard {
         };
         let log = Log::open_noted(directory, open.config.clone(), how, self.noted(open)).await.map_err(unopened)?;
         let mut log = self.restore(open, log).await?;
+        if *is_new && !how.synced_later {
+            log.set_footing(Footing::new(log_dir.clone()));
+        }
         if !self.recovery.may_note(log.found_notes_bytes()) {
             log.drop_found_notes();
         }
@@ -303,8 +314,14 @@ fn is_open(change: &PartitionChange) -> bool {
     matches!(change, PartitionChange::Open(_))
 }
 
-/// The partition's directory, new or its own; what lies there of another topic of that name is put aside.
-async fn own_directory(log_dir: &Directory, home: &Home) -> Result<Directory, ChangeError> {
+/// The partition's directory, new or its own; what lies there of another topic of that name is put aside. So is what has no
+/// topic id, when it was us that crashed: nothing in it was durable yet, and it may be of a topic that was deleted.
+async fn own_directory(
+    log_dir: &Directory,
+    home: &Home,
+    is_after_us: bool,
+    is_new: &mut bool,
+) -> Result<Directory, ChangeError> {
     let name = &home.directory;
     let mut directory = log_dir.create_dir(name).await.map_err(refused)?;
     let written = match partition_metadata::read_topic_id(&directory).await.map_err(lost)? {
@@ -312,22 +329,35 @@ async fn own_directory(log_dir: &Directory, home: &Home) -> Result<Directory, Ch
         Some(Err(malformed)) => return Err(ChangeError::Storage(format!("{name}/partition.metadata: {malformed}"))),
         None => None,
     };
-    if let Some(other) = written.filter(|topic| *topic != home.partition.topic) {
-        directory = put_aside(log_dir, home, other).await?;
+    let is_foreign = match written {
+        Some(topic) => topic != home.partition.topic,
+        None => is_after_us && log::has_segments(&directory).await.map_err(lost)?,
+    };
+    if is_foreign {
+        directory = put_aside(log_dir, home, written).await?;
     }
     if written != Some(home.partition.topic) {
-        partition_metadata::write_topic_id(&directory, home.partition.topic).await.map_err(lost)?;
-        log_dir.sync().await.map_err(refused)?;
+        *is_new = true;
+        partition_metadata::put_topic_id(&directory, home.partition.topic).await.map_err(lost)?;
     }
     Ok(directory)
 }
 
 /// Renames a directory that belongs to a topic the metadata does not know, as Kafka does, and makes a new one.
-async fn put_aside(log_dir: &Directory, home: &Home, other: TopicId) -> Result<Directory, ChangeError> {
+async fn put_aside(log_dir: &Directory, home: &Home, other: Option<TopicId>) -> Result<Directory, ChangeError> {
     let name = &home.directory;
-    let stray = format!("{name}.{}-stray", other.0.simple());
-    tracing::warn!("{name} belongs to topic id {other}, which is no longer this topic's: renamed to {stray}");
+    let stray = format!("{name}.{:032x}-stray", other.map_or_else(unique, |topic| topic.0.as_u128()));
+    match other {
+        Some(other) => {
+            tracing::warn!("{name} belongs to topic id {other}, which is no longer this topic's: renamed to {stray}");
+        }
+        None => tracing::warn!(
+            "{name} lost its topic id before anything in it was synced: renamed to {stray}, which can be removed; what \
+             was acknowledged comes back from the journal"
+        ),
+    }
     log_dir.rename(name, &stray).await.map_err(refused)?;
+    log_dir.sync().await.map_err(refused)?;
     log_dir.create_dir(name).await.map_err(refused)
 }
 

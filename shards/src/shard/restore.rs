@@ -25,6 +25,11 @@ impl Shard {
         self.recovering(open).is_some()
     }
 
+    /// It was us that crashed, and left journals.
+    pub(super) fn is_after_us(&self, open: &OpenPartition) -> bool {
+        self.recovering(open).is_some_and(|reader| !reader.leftovers().is_empty())
+    }
+
     fn recovering(&self, open: &OpenPartition) -> Option<&Reader> {
         let reader = self.readers.get(usize::from(open.log_dir.0))?;
         (!open.clean && reader.leftovers().is_needed()).then_some(reader)

@@ -440,6 +440,7 @@ fn shards_ask_each_other_through_the_mesh() {
 
 mod compacting;
 mod flushing;
+mod footing;
 mod listing;
 mod moving;
 mod offline;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::log_dirs::{Home, LogDirTable, Whereabouts};
 use odradek_shards::message::LogDirIndex;
-use odradek_shards::types::{Offset, PartitionIndex};
+use odradek_shards::types::{Offset, PartitionIndex, TopicId, TopicPartition};
 
 /// A directory under the system's temporary one, removed when dropped.
 struct TempDir(PathBuf);
@@ -253,4 +253,19 @@ fn a_cordoned_directory_gets_a_partition_only_when_it_must() {
     assert_eq!(place(&mut dirs, &table, 5, None), 0, "the one with the fewest of all");
     assert!(table.cordon(|_| false));
     assert_eq!(place(&mut dirs, &table, 6, None), 0);
+}
+
+#[test]
+fn a_partition_belongs_where_a_journal_has_something_of_it() {
+    let temp = TempDir::new();
+    let mut dirs = open(&temp.config("")).unwrap();
+    let [first, second] = [0, 1].map(|at| dirs.dirs[at].directory_id);
+    let partition = |index| TopicPartition { topic: TopicId(Uuid::from_u128(7)), partition: PartitionIndex(index) };
+    dirs.dirs[1].journaled.extend([partition(0), partition(1)]);
+    dirs.dirs[0].journaled.insert(partition(1));
+    assert_eq!(dirs.belongs(partition(0), None), Some(second));
+    assert_eq!(dirs.belongs(partition(0), Some(first)), Some(second), "what was acknowledged is there");
+    assert_eq!(dirs.belongs(partition(1), Some(second)), Some(second));
+    assert_eq!(dirs.belongs(partition(2), Some(first)), Some(first));
+    assert_eq!(dirs.belongs(partition(2), None), None);
 }

@@ -141,6 +141,11 @@ impl Directory {
         .await
     }
 
+    pub(in crate::runtime) async fn put_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let bytes = bytes.to_vec();
+        self.run("write", name, move |path| fs::write(path, &bytes)).await
+    }
+
     pub(in crate::runtime) async fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let (aside, bytes) = (self.at(&format!("{name}.tmp")), bytes.to_vec());
         let descriptor = self.descriptor.clone();

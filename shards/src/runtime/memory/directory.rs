@@ -215,16 +215,24 @@ impl Directory {
         file.read_at(0, len as usize).await.map(Vec::from)
     }
 
+    pub(in crate::runtime) async fn put_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.put(name, bytes).await.map(drop)
+    }
+
     pub(in crate::runtime) async fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let aside = format!("{name}.tmp");
-        let file = self.open_file(&aside, OpenMode::Write { create: true, synced: false }).await?;
+        self.put(&aside, bytes).await?.sync().await?;
+        self.rename(&aside, name).await?;
+        self.sync().await
+    }
+
+    async fn put(&self, name: &str, bytes: &[u8]) -> io::Result<File> {
+        let file = self.open_file(name, OpenMode::Write { create: true, synced: false }).await?;
         file.truncate(0).await?;
         if !bytes.is_empty() {
             file.write_at(bytes, 0).await?;
         }
-        file.sync().await?;
-        self.rename(&aside, name).await?;
-        self.sync().await
+        Ok(file)
     }
 
     async fn opening(&self) -> io::Result<()> {

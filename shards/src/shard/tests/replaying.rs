@@ -5,14 +5,14 @@ use crate::journal::Leftovers;
 use crate::log::Durability;
 
 /// The journal begins with it.
-const OTHER: u128 = 9;
+pub const OTHER: u128 = 9;
 
-fn of_topic(topic: u128) -> TopicPartition {
+pub fn of_topic(topic: u128) -> TopicPartition {
     TopicPartition { topic: TopicId(Uuid::from_u128(topic)), partition: PartitionIndex(0) }
 }
 
 /// The shard as a broker starts it after a crash. All topics but one have the same name.
-async fn start(disk: &Disk, topic: u128) -> Rc<Shard> {
+pub async fn start(disk: &Disk, topic: u128) -> Rc<Shard> {
     let dir = Directory::memory(disk);
     let leftovers = Arc::new(Leftovers::find(&dir).await.unwrap());
     let shard =
@@ -24,7 +24,7 @@ async fn start(disk: &Disk, topic: u128) -> Rc<Shard> {
     shard
 }
 
-async fn make(shard: &Rc<Shard>, topic: u128) {
+pub async fn make(shard: &Rc<Shard>, topic: u128) {
     let config = LogConfig { segment_bytes: 1 << 20, durability: Durability::Synced, ..LogConfig::default() };
     let name = if topic == OTHER { "other" } else { "topic" };
     let topic = OpenPartition { topic: name.into(), config: Arc::new(config), ..open_partition(of_topic(topic)) };
@@ -32,7 +32,7 @@ async fn make(shard: &Rc<Shard>, topic: u128) {
 }
 
 /// Appends so many batches of so many bytes. Once there is a journal all of them go there, the first of a log too.
-async fn fill(shard: &Rc<Shard>, topic: u128, batches: usize, bytes: usize) {
+pub async fn fill(shard: &Rc<Shard>, topic: u128, batches: usize, bytes: usize) {
     for _ in 0..batches {
         let part = AppendPart { partition: of_topic(topic), ..part(0, batch(bytes)) };
         append_all(shard, vec![part]).await.remove(0).unwrap();
@@ -50,13 +50,13 @@ async fn start_and_fill(disk: &Disk) -> Rc<Shard> {
 }
 
 /// The sizes of the batches that are there.
-async fn sizes(shard: &Rc<Shard>, topic: u128) -> Vec<usize> {
+pub async fn sizes(shard: &Rc<Shard>, topic: u128) -> Vec<usize> {
     let part = ReadPart { partition: of_topic(topic), ..read_part(0, 0, 1 << 20) };
     let records = read_all(shard, vec![part], 1 << 20, true).await.remove(0).unwrap().records.into_bytes();
     batches(&records).map(|batch| batch.unwrap().header.size()).collect()
 }
 
-fn size(bytes: usize) -> usize {
+pub fn size(bytes: usize) -> usize {
     batch(bytes).bytes.len()
 }
 
