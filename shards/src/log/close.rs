@@ -2,6 +2,7 @@
 
 use super::error::StorageError;
 use super::log::Log;
+use super::seal::Seal;
 use crate::types::Offset;
 use std::cell::RefCell;
 
@@ -66,9 +67,23 @@ pub async fn trim(log: &RefCell<Log>) -> Result<(), StorageError> {
 pub async fn close(log: &RefCell<Log>) -> Result<(), StorageError> {
     settle(log).await?;
     let last = log.borrow_mut().begin_close();
-    let done = last.run().await;
-    let mut log = log.borrow_mut();
-    log.finish_seal(done)?;
-    log.release();
+    finish(log, Some(last)).await
+}
+
+/// As [`close`], when many logs are closed: whoever does so syncs their file system once, and then calls
+/// [`Log::finish_close`] on each. Only then the log is closed in order.
+pub async fn close_unsynced(log: &RefCell<Log>) -> Result<(), StorageError> {
+    write_back(log).await?;
+    settle(log).await?;
+    let last = log.borrow_mut().begin_close_unsynced();
+    finish(log, last).await
+}
+
+async fn finish(log: &RefCell<Log>, last: Option<Seal>) -> Result<(), StorageError> {
+    if let Some(last) = last {
+        let done = last.run().await;
+        log.borrow_mut().finish_seal(done)?;
+    }
+    log.borrow_mut().release();
     Ok(())
 }

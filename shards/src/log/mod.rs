@@ -62,7 +62,7 @@ pub use checkpoint::{
     CLEANED, HIGH_WATERMARKS, LOG_STARTS, Malformed, PartitionOffset, RECOVERY_POINTS, parse_offsets, read_offsets,
     replace_offsets, write_offsets,
 };
-pub use close::{close, settle, trim, write_back};
+pub use close::{close, close_unsynced, settle, trim, write_back};
 pub use config::{CleanupPolicy, Durability, LogConfig};
 pub use delete::{Deleted, Deletion, retire};
 pub use disk_read::DiskRead;

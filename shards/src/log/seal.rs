@@ -38,6 +38,8 @@ enum Purpose {
     Trim,
     /// The active one, before the log is closed.
     Close,
+    /// The same; the whole file system is synced after it.
+    CloseUnsynced,
 }
 
 /// What became of a [`Seal`].
@@ -108,16 +110,34 @@ impl Log {
 
     /// The last job of a log: as a trim, synced, with a snapshot of the producers at its end.
     pub(super) fn begin_close(&mut self) -> Seal {
+        self.begin_last(Purpose::Close)
+    }
+
+    /// As `begin_close`, but not synced: that is for [`Log::finish_close`]. `None` when the files are what they are to be.
+    pub(super) fn begin_close_unsynced(&mut self) -> Option<Seal> {
+        let is_due = !self.is_tidy() || self.epochs.is_dirty() || self.recovery_point < self.end;
+        is_due.then(|| self.begin_last(Purpose::CloseUnsynced))
+    }
+
+    fn begin_last(&mut self, purpose: Purpose) -> Seal {
         assert!(self.is_settled(), "everything is written and sealed before the log is closed");
         self.jobs.writing = true;
-        self.seal(self.segments.active().base, Purpose::Close)
+        self.seal(self.segments.active().base, purpose)
+    }
+
+    /// The file system has been synced since [`super::close_unsynced`].
+    pub fn finish_close(&mut self) {
+        self.finish_sync(self.sync_point());
+        self.recovery_point = self.end;
+        self.check();
     }
 
     fn seal(&mut self, base: Offset, purpose: Purpose) -> Seal {
         let segment = self.segments.get_mut(base).expect("the caller names a segment");
         let mut seal = Seal::of(segment, purpose);
         seal.footing = Some(self.footing.clone());
-        if purpose == Purpose::Close {
+        let is_last = matches!(purpose, Purpose::Close | Purpose::CloseUnsynced);
+        if is_last && self.recovery_point < self.end {
             seal.snapshot = Some((self.end, producer_snapshot::write(&self.producers)));
         }
         seal.epochs = self.epochs.take_dirty().then(|| self.epochs.text());
@@ -128,7 +148,7 @@ impl Log {
     pub fn finish_seal(&mut self, mut sealed: Sealed) -> Result<(), StorageError> {
         match sealed.purpose {
             Purpose::Seal => self.jobs.sealing = false,
-            Purpose::Trim | Purpose::Close => self.jobs.writing = false,
+            Purpose::Trim | Purpose::Close | Purpose::CloseUnsynced => self.jobs.writing = false,
         }
         match std::mem::replace(&mut sealed.result, Ok(())) {
             Err(error) if error.is_shortage() => {
@@ -147,7 +167,7 @@ impl Log {
         match purpose {
             Purpose::Seal => self.recovery_point = self.sealed_end(),
             Purpose::Close => self.recovery_point = self.end,
-            Purpose::Trim => {}
+            Purpose::Trim | Purpose::CloseUnsynced => {}
         }
         // All that is sealed, or marked, has been synced.
         self.flushed = self.flushed.max(self.recovery_point.min(self.written));
@@ -245,7 +265,7 @@ impl Seal {
     }
 
     async fn work(&mut self) -> Result<(), StorageError> {
-        let durable = self.purpose != Purpose::Trim;
+        let durable = matches!(self.purpose, Purpose::Seal | Purpose::Close);
         let dir = self.file.dir().clone();
         if let Some(footing) = self.footing.as_ref().filter(|_| durable) {
             footing.secure(&dir).await?;
@@ -262,10 +282,15 @@ impl Seal {
         }
         if let Some((offset, bytes)) = &self.snapshot {
             let name = names::file(*offset, names::SNAPSHOT);
-            dir.write_whole(&name, bytes).await.doing("writing a producer snapshot")?;
+            let written = if durable { dir.write_whole(&name, bytes).await } else { dir.put_whole(&name, bytes).await };
+            written.doing("writing a producer snapshot")?;
         }
         if let Some(text) = &self.epochs {
-            dir.write_whole(names::LEADER_EPOCHS, text.as_bytes()).await.doing("writing the leader epochs")?;
+            let (name, bytes) = (names::LEADER_EPOCHS, text.as_bytes());
+            // Without older epochs a start after a crash would have to read the whole log.
+            let may_lose = !durable && !dir.exists(name).await.doing("looking for the leader epochs")?;
+            let written = if may_lose { dir.put_whole(name, bytes).await } else { dir.write_whole(name, bytes).await };
+            written.doing("writing the leader epochs")?;
         }
         if durable {
             dir.sync().await.doing("syncing a log's directory")?;

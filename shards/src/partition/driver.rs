@@ -451,6 +451,11 @@ impl Replica {
         log::close(&self.log).await
     }
 
+    /// As `close_log`, but for a sync of the file system and [`Log::finish_close`].
+    pub async fn close_log_unsynced(&self) -> Result<(), StorageError> {
+        log::close_unsynced(&self.log).await
+    }
+
     /// Time to look whether the files should be trimmed. Returns whether it will be time again.
     pub fn sweep(self: &Rc<Self>, host: &Rc<dyn Host>) -> bool {
         let since = self.machine().state().untrimmed_since;

@@ -4,6 +4,7 @@ use super::Shard;
 use super::responder::Responder;
 use crate::error::Unavailable;
 use crate::limits::OPENS_AT_ONCE;
+use crate::log::{self, StorageError};
 use crate::message::{PartitionCheckpoint, Reply};
 use crate::partition::driver::Replica;
 use crate::runtime::{self, Class};
@@ -31,8 +32,15 @@ impl Shard {
         self.cleaner.rests().await;
         self.moves_rest().await;
         let replicas = self.replicas();
-        let closings = stream::iter(&replicas).map(|replica| self.close(replica));
-        let mut checkpoints: Vec<_> = closings.buffer_unordered(OPENS_AT_ONCE).collect().await;
+        // Each by itself would have the file system's own journal written for it.
+        let together = replicas.len() >= self.settings.synced_together_from;
+        let closings = stream::iter(&replicas).map(|replica| self.close(replica, together));
+        let mut closed: Vec<_> = closings.buffer_unordered(OPENS_AT_ONCE).collect().await;
+        if together {
+            self.sync_closed(&mut closed).await;
+        }
+        let mut checkpoints: Vec<_> =
+            closed.into_iter().map(|(replica, result)| self.closed(replica, result)).collect();
         checkpoints.extend(self.unsound_checkpoints());
         self.close_journals().await;
         self.slots.borrow_mut().clear();
@@ -52,9 +60,34 @@ impl Shard {
         }
     }
 
-    async fn close(&self, replica: &Rc<Replica>) -> PartitionCheckpoint {
+    async fn close<'a>(&self, replica: &'a Rc<Replica>, together: bool) -> (&'a Rc<Replica>, Result<(), StorageError>) {
         replica.close(&self.host(), Unavailable::ShuttingDown).await;
-        let sound = match replica.close_log().await {
+        let closed = if together { replica.close_log_unsynced().await } else { replica.close_log().await };
+        (replica, closed)
+    }
+
+    /// One sync for all logs of a directory.
+    async fn sync_closed(&self, closed: &mut [(&Rc<Replica>, Result<(), StorageError>)]) {
+        for (index, log_dir) in self.settings.log_dirs.iter().enumerate() {
+            let is_here = |replica: &Replica| usize::from(replica.home().log_dir.0) == index;
+            let mut here: Vec<_> =
+                closed.iter_mut().filter(|(replica, result)| is_here(replica) && result.is_ok()).collect();
+            if here.is_empty() {
+                continue;
+            }
+            let synced = log_dir.sync_file_system().await;
+            let synced = synced.map_err(|error| log::storage_error("syncing a log directory", &error));
+            for (replica, result) in &mut here {
+                match &synced {
+                    Ok(()) => replica.log_mut().finish_close(),
+                    Err(error) => *result = Err(error.clone()),
+                }
+            }
+        }
+    }
+
+    fn closed(&self, replica: &Replica, result: Result<(), StorageError>) -> PartitionCheckpoint {
+        let sound = match result {
             Ok(()) => {
                 self.release_journal(replica);
                 true
